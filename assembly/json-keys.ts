@@ -1,0 +1,85 @@
+/**
+ * Names keys: the bytes of a key become one code, so that the grammar (`json-grammar.ts`) compares numbers. A new API adds
+ * its keys here. Keys are compared unescaped, so "mod\u0065l" is KEY_MODEL, as it is for JSON.parse.
+ */
+
+export const KEY_OTHER: u32 = 0;
+export const KEY_MODEL: u32 = 1;
+export const KEY_STREAM: u32 = 2;
+export const KEY_MAX_TOKENS: u32 = 3;
+export const KEY_MAX_COMPLETION_TOKENS: u32 = 4;
+export const KEY_CACHE_SALT: u32 = 5;
+export const KEY_TOOLS: u32 = 6;
+export const KEY_MESSAGES: u32 = 7;
+export const KEY_PROMPT: u32 = 8;
+export const KEY_ROLE: u32 = 9;
+export const KEY_CONTENT: u32 = 10;
+export const KEY_TEXT: u32 = 11;
+export const KEY_IMAGE_URL: u32 = 12;
+export const KEY_VIDEO_URL: u32 = 13;
+export const KEY_AUDIO_URL: u32 = 14;
+export const KEY_INPUT_AUDIO: u32 = 15;
+export const KEY_URL: u32 = 16;
+export const KEY_DATA: u32 = 17;
+
+/** The code of the key whose `size` bytes lie at `key`. At least 24 bytes are readable there, whatever the size. */
+export function keyCode(key: usize, size: u32): u32 {
+  const head = leadingBytes(load<u64>(key), size);
+  switch (size) {
+    case 3:
+      if (head == 0x6c7275 /* url */) return KEY_URL;
+      break;
+    case 4:
+      if (head == 0x656c6f72 /* role */) return KEY_ROLE;
+      if (head == 0x74786574 /* text */) return KEY_TEXT;
+      if (head == 0x61746164 /* data */) return KEY_DATA;
+      break;
+    case 5:
+      if (head == 0x6c65646f6d /* model */) return KEY_MODEL;
+      if (head == 0x736c6f6f74 /* tools */) return KEY_TOOLS;
+      break;
+    case 6:
+      if (head == 0x6d6165727473 /* stream */) return KEY_STREAM;
+      if (head == 0x74706d6f7270 /* prompt */) return KEY_PROMPT;
+      break;
+    case 7:
+      if (head == 0x746e65746e6f63 /* content */) return KEY_CONTENT;
+      break;
+    case 8:
+      if (head == 0x736567617373656d /* messages */) return KEY_MESSAGES;
+      break;
+    default:
+      return longKeyCode(key, size, head);
+  }
+  return KEY_OTHER;
+}
+
+/** Keys of more than 8 bytes: the first 8 in `head`, then the rest. */
+function longKeyCode(key: usize, size: u32, head: u64): u32 {
+  const rest = leadingBytes(load<u64>(key, 8), size - 8);
+  switch (size) {
+    case 9:
+      if (rest != 0x6c /* l */) break;
+      if (head == 0x72755f6567616d69 /* image_ur */) return KEY_IMAGE_URL;
+      if (head == 0x72755f6f65646976 /* video_ur */) return KEY_VIDEO_URL;
+      if (head == 0x72755f6f69647561 /* audio_ur */) return KEY_AUDIO_URL;
+      break;
+    case 10:
+      if (head == 0x656b6f745f78616d /* max_toke */ && rest == 0x736e /* ns */) return KEY_MAX_TOKENS;
+      if (head == 0x61735f6568636163 /* cache_sa */ && rest == 0x746c /* lt */) return KEY_CACHE_SALT;
+      break;
+    case 11:
+      if (head == 0x75615f7475706e69 /* input_au */ && rest == 0x6f6964 /* dio */) return KEY_INPUT_AUDIO;
+      break;
+    case 21:
+      if (head != 0x706d6f635f78616d /* max_comp */ || rest != 0x745f6e6f6974656c /* letion_t */) break;
+      if (leadingBytes(load<u64>(key, 16), 5) == 0x736e656b6f /* okens */) return KEY_MAX_COMPLETION_TOKENS;
+      break;
+  }
+  return KEY_OTHER;
+}
+
+/** The first `count` ≥ 1 bytes of a word, the others zero. */
+function leadingBytes(word: u64, count: u32): u64 {
+  return count >= 8 ? word : word & ((<u64>1 << (<u64>count << 3)) - 1);
+}

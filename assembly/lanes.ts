@@ -1,0 +1,204 @@
+/**
+ * What each endpoint holds, in order of use: one lane per slot. Lanes live in the index writer's private memory, over
+ * which it has a second instance of this module; the writer alone calls these functions, and copies keys to and fro.
+ *
+ *   lane of slot 5   newest ─► a ─► b ─► c ─► x ─► y ◄─ oldest         chain a b c was used last, x y before it
+ *
+ * A chain is touched tail first and head last, so a block is always newer than every block that follows it in any chain
+ * (M12). Therefore the oldest entry of a lane has no successor in the lane, evicting from the oldest end takes tails before
+ * heads, and what a lane holds is prefix-closed at every instant (M11). The blocks of one chain that a lane holds already
+ * are for the same reason a leading part of the chain: the first look-up that fails ends the search.
+ *
+ * One record takes four steps: `laneMatch` finds and touches what is held, `laneEvict` makes room, the writer stores the
+ * rest in the shared table, and `laneInsert` adds what the table took.
+ */
+import {
+  BLOCKS_MAX,
+  ENDPOINTS_MAX,
+  LANE_COUNT,
+  LANE_ENTRY_KEY,
+  LANE_ENTRY_NEWER,
+  LANE_ENTRY_NEXT,
+  LANE_ENTRY_OLDER,
+  LANE_ENTRY_SIZE,
+  LANE_ENTRY_SLOT,
+  LANE_NEWEST,
+  LANE_OLDEST,
+  LANE_STRIDE,
+  LANES_BUCKET_MASK,
+  LANES_BUCKETS,
+  LANES_ENTRIES,
+  LANES_EVICTED,
+  LANES_FIRST_FREE,
+  LANES_FOUND,
+  LANES_ISSUED,
+  LANES_KEYS,
+  LANES_LIMIT,
+  LANES_RECORDS,
+  LANES_USED,
+} from "./layout";
+
+/** Readies a private memory, which must be all zero, for `limit` entries and 2^bucketsLog2 buckets. */
+export function lanesInit(limit: u32, bucketsLog2: u32): void {
+  const buckets = (<u32>1) << bucketsLog2;
+  store<u32>(LANES_LIMIT, limit);
+  store<u32>(LANES_BUCKET_MASK, buckets - 1);
+  store<u32>(LANES_ENTRIES, LANES_BUCKETS + (buckets << 2));
+}
+
+/**
+ * How many leading keys of the chain at LANES_KEYS the lane holds. They become its newest, head first, and their entries
+ * stand at LANES_FOUND for `laneInsert`.
+ */
+export function laneMatch(slot: u32, keyCount: u32): u32 {
+  let held: u32 = 0;
+  for (; held < keyCount; held++) {
+    const entry = findEntry(slot, chainKeyAt(held));
+    if (entry == 0) break;
+    store<u32>(foundAddress(held), entry);
+  }
+  // Tail first: M12.
+  for (let i = held; i > 0; i--) {
+    const entry = load<u32>(foundAddress(i - 1));
+    unlink(slot, entry);
+    linkAfter(slot, 0, entry);
+  }
+  return held;
+}
+
+/**
+ * Takes up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks out, leaving at least `keep`, and returns how many. Their
+ * keys stand at LANES_EVICTED, tails first.
+ */
+export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
+  assert(count <= BLOCKS_MAX);
+  const lane = laneRecord(slot);
+  const held = load<u32>(lane + LANE_COUNT);
+  const evicted = held > keep ? min(count, held - keep) : 0;
+  for (let i: u32 = 0; i < evicted; i++) {
+    const entry = load<u32>(lane + LANE_OLDEST);
+    const key = load<u64>(entryAddress(entry) + LANE_ENTRY_KEY);
+    store<u64>(((<usize>i) << 3) + LANES_EVICTED, key);
+    unlink(slot, entry);
+    takeFromBucket(slot, key, entry);
+    freeEntry(entry);
+  }
+  return evicted;
+}
+
+/**
+ * Adds keys held … held + count − 1 of the chain of the last `laneMatch`, which found `held`, right behind those, so that
+ * the chain stands in order at the newest end (M12). There must be that many entries free.
+ */
+export function laneInsert(slot: u32, held: u32, count: u32): void {
+  let newer: u32 = held == 0 ? 0 : load<u32>(foundAddress(held - 1));
+  for (let i = held; i < held + count; i++) {
+    const entry = takeEntry();
+    const key = chainKeyAt(i);
+    const at = entryAddress(entry);
+    store<u64>(at + LANE_ENTRY_KEY, key);
+    store<u32>(at + LANE_ENTRY_SLOT, slot);
+    const bucket = bucketAddress(slot, key);
+    store<u32>(at + LANE_ENTRY_NEXT, load<u32>(bucket));
+    store<u32>(bucket, entry);
+    linkAfter(slot, newer, entry);
+    newer = entry;
+  }
+}
+
+/** The slot whose lane holds most. */
+export function laneFullest(): u32 {
+  let fullest: u32 = 0;
+  let most: u32 = 0;
+  for (let slot: u32 = 0; slot < ENDPOINTS_MAX; slot++) {
+    const count = load<u32>(laneRecord(slot) + LANE_COUNT);
+    if (count <= most) continue;
+    most = count;
+    fullest = slot;
+  }
+  return fullest;
+}
+
+/** Entry of a key in a slot's lane, 0 when it is not held. */
+export function findEntry(slot: u32, key: u64): u32 {
+  let entry = load<u32>(bucketAddress(slot, key));
+  while (entry != 0) {
+    const at = entryAddress(entry);
+    if (load<u64>(at + LANE_ENTRY_KEY) == key && load<u32>(at + LANE_ENTRY_SLOT) == slot) return entry;
+    entry = load<u32>(at + LANE_ENTRY_NEXT);
+  }
+  return 0;
+}
+
+export function laneRecord(slot: u32): usize {
+  return <usize>LANES_RECORDS + (<usize>slot) * LANE_STRIDE;
+}
+
+export function entryAddress(entry: u32): usize {
+  return (<usize>load<u32>(LANES_ENTRIES)) + (<usize>entry) * LANE_ENTRY_SIZE;
+}
+
+/** Bucket of a key in a slot's lane. Keys are uniform hashes already; the slot only has to tell lanes apart. */
+function bucketAddress(slot: u32, key: u64): usize {
+  const hash = key + (<u64>slot) * 0x9e3779b97f4a7c15;
+  return (<usize>(<u32>hash & load<u32>(LANES_BUCKET_MASK)) << 2) + LANES_BUCKETS;
+}
+
+/** Puts an entry behind `newer`, or at the newest end when that is 0. */
+function linkAfter(slot: u32, newer: u32, entry: u32): void {
+  const lane = laneRecord(slot);
+  const at = entryAddress(entry);
+  const newerLink = newer == 0 ? lane + LANE_NEWEST : entryAddress(newer) + LANE_ENTRY_OLDER;
+  const older = load<u32>(newerLink);
+  const olderLink = older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER;
+  store<u32>(at + LANE_ENTRY_NEWER, newer);
+  store<u32>(at + LANE_ENTRY_OLDER, older);
+  store<u32>(newerLink, entry);
+  store<u32>(olderLink, entry);
+  store<u32>(lane + LANE_COUNT, load<u32>(lane + LANE_COUNT) + 1);
+}
+
+function unlink(slot: u32, entry: u32): void {
+  const lane = laneRecord(slot);
+  const at = entryAddress(entry);
+  const newer = load<u32>(at + LANE_ENTRY_NEWER);
+  const older = load<u32>(at + LANE_ENTRY_OLDER);
+  const newerLink = newer == 0 ? lane + LANE_NEWEST : entryAddress(newer) + LANE_ENTRY_OLDER;
+  const olderLink = older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER;
+  store<u32>(newerLink, older);
+  store<u32>(olderLink, newer);
+  store<u32>(lane + LANE_COUNT, load<u32>(lane + LANE_COUNT) - 1);
+}
+
+function takeFromBucket(slot: u32, key: u64, entry: u32): void {
+  let link = bucketAddress(slot, key);
+  while (load<u32>(link) != entry) link = entryAddress(load<u32>(link)) + LANE_ENTRY_NEXT;
+  store<u32>(link, load<u32>(entryAddress(entry) + LANE_ENTRY_NEXT));
+}
+
+function takeEntry(): u32 {
+  store<u32>(LANES_USED, load<u32>(LANES_USED) + 1);
+  const free = load<u32>(LANES_FIRST_FREE);
+  if (free != 0) {
+    store<u32>(LANES_FIRST_FREE, load<u32>(entryAddress(free) + LANE_ENTRY_NEXT));
+    return free;
+  }
+  const issued = load<u32>(LANES_ISSUED) + 1;
+  assert(issued <= load<u32>(LANES_LIMIT));
+  store<u32>(LANES_ISSUED, issued);
+  return issued;
+}
+
+function freeEntry(entry: u32): void {
+  store<u32>(entryAddress(entry) + LANE_ENTRY_NEXT, load<u32>(LANES_FIRST_FREE));
+  store<u32>(LANES_FIRST_FREE, entry);
+  store<u32>(LANES_USED, load<u32>(LANES_USED) - 1);
+}
+
+function chainKeyAt(index: u32): u64 {
+  return load<u64>(((<usize>index) << 3) + LANES_KEYS);
+}
+
+function foundAddress(index: u32): usize {
+  return ((<usize>index) << 2) + LANES_FOUND;
+}

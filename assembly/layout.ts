@@ -1,0 +1,483 @@
+/**
+ * Every offset, stride, capacity and code of the shared memory, once. The exports reach TypeScript as the module's
+ * exported globals (`src/wasm/layout.ts` builds its views from them and checks LAYOUT_VERSION), so no number here is
+ * ever written a second time. Who writes which region, and the invariants M1…, are in `assembly/README.md`.
+ *
+ *  0        64 KiB                                                                                    end
+ *  ├────────┼────────┬──────────┬───────────┬───────┬──────────────┬──────────────────┬─────────────────┤
+ *  │ guard  │ header │ policies │ endpoints │ names │ index sets   │ shard 0 … N − 1  │ index key table │
+ *  └────────┴────────┴──────────┴───────────┴───────┴──────────────┴──────────────────┴─────────────────┘
+ *   never    control   control    control    control  index writer   that shard         index writer
+ *   written
+ *
+ * Everything up to the index sets has a fixed place. The shards and the key table are sized at start
+ * (`planMemory`), and their bases stand in the header.
+ */
+
+export const LAYOUT_VERSION: u32 = 1;
+
+// ── Capacities ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Schedulable model servers at once. Holder sets are bitmaps of this many bits. */
+export const ENDPOINTS_MAX: u32 = 1024;
+/** 64-bit words of one endpoint bitmap. */
+export const MASK_WORDS: u32 = 16;
+export const MASK_SIZE: u32 = 128;
+/** Data shards. More than the cores of any one machine a picker is given. */
+export const SHARDS_MAX: u32 = 64;
+/** Block ids of one prompt: 131,072 tokens of 64-token blocks, the field's default cap. The rest is not matched. */
+export const BLOCKS_MAX: u32 = 2048;
+/** Bytes of one block: a multiple of 32, at least 64 tokens of 4 bytes by default, at most this. */
+export const BLOCK_SIZE_MAX: u32 = 4096;
+/** Picks of one `decideBatch`. */
+export const PICKS_MAX: u32 = 256;
+/** Scorers of one profile. */
+export const SCORERS_MAX: u32 = 16;
+/** Compiled policies kept: the active one, and older ones that requests in flight still finish on. */
+export const POLICIES_MAX: u32 = 8;
+/** Names (models) that have a number of their own; further ones are counted together as number 0, "other". */
+export const NAMES_MAX: u32 = 1024;
+/** Open-addressing slots of the name table: twice NAMES_MAX, so probes stay short. */
+export const NAME_SLOTS: u32 = 2048;
+/** Bytes of a body that one `scanBody` call takes. Longer chunks are fed in pieces. */
+export const CHUNK_SIZE_MAX: u32 = 65536;
+/** Nested arrays and objects of a body. vLLM's own JSON reader stops near 1,000. */
+export const JSON_DEPTH_MAX: u32 = 1024;
+/** Bytes of a model name, and of a cache salt. */
+export const MODEL_SIZE_MAX: u32 = 256;
+export const SALT_SIZE_MAX: u32 = 256;
+/** Bytes of a JSON key that can be of interest; longer keys are skipped as unknown. */
+export const KEY_SIZE_MAX: u32 = 32;
+/** Interned holder sets of three or more endpoints. One is shared by all blocks with the same holders. */
+export const SETS_MAX: u32 = 65536;
+/** Bytes of one shard's ring to the index writer; a power of two. */
+export const RING_SIZE: u32 = 1048576;
+/** Own picks that a shard still sees although the index writer has not applied them yet. */
+export const OVERLAY_MAX: u32 = 256;
+/** Bytes of "address:port" as it goes into the destination header, `[v6]:port` included. */
+export const ADDRESS_SIZE_MAX: u32 = 60;
+
+// ── Header ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Written once by the control thread before any other thread starts, except `activePolicy` and `shutdown` (atomic).
+//  0         4            8                   12               16
+//  ├─────────┼────────────┼───────────────────┼────────────────┼────────────┐
+//  │ version │ shardCount │ streamWindowCount │ indexSlotsLog2 │ shardsBase │
+//  ├─────────┴──┬─────────┴─────┬─────────────┴──┬─────────────┴┬───────────┤
+//  │ shardStride│ indexTableBase│ indexVersions  │ activePolicy │ shutdown  │
+//  └────────────┴───────────────┴────────────────┴──────────────┴───────────┘
+//  20           24              28               32             36
+export const HEADER: u32 = 65536;
+export const HEADER_SIZE: u32 = 4096;
+export const HEADER_VERSION: u32 = 0;
+export const HEADER_SHARD_COUNT: u32 = 4;
+export const HEADER_WINDOW_COUNT: u32 = 8;
+export const HEADER_INDEX_SLOTS_LOG2: u32 = 12;
+export const HEADER_SHARDS_BASE: u32 = 16;
+export const HEADER_SHARD_STRIDE: u32 = 20;
+export const HEADER_INDEX_TABLE: u32 = 24;
+/** Base of the u32 versions, one per INDEX_WINDOW_SLOTS slots of the key table (M7). */
+export const HEADER_INDEX_VERSIONS: u32 = 28;
+export const HEADER_ACTIVE_POLICY: u32 = 32;
+/** 1 asks the index writer to return. Written by the control thread, which then rings the doorbell. */
+export const HEADER_SHUTDOWN: u32 = 36;
+
+// ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// One compiled policy, 1 KiB. Written by the control thread before its number becomes active, never changed after (M3).
+// A number is used again only when no request in flight holds it.
+//  0           4              8           12          16             20
+//  ├───────────┼──────────────┼───────────┼───────────┼──────────────┼────────────┬ … ┬───────────────────┐
+//  │ blockSize │ blocksMax    │ staleMs   │ picker    │ scorerCount  │ tokenBytes │   │ scorers[16] at 64 │
+//  └───────────┴──────────────┴───────────┴───────────┴──────────────┴────────────┴ … ┴───────────────────┘
+//  blockSize in bytes. tokenBytes: bytes that count as one token when load is estimated.
+//  A scorer, 32 bytes: op u32 | 0 u32 | weight f64 | parameter0 f64 | parameter1 f64
+export const POLICIES: u32 = HEADER + HEADER_SIZE;
+export const POLICY_STRIDE: u32 = 1024;
+export const POLICY_BLOCK_SIZE: u32 = 0;
+export const POLICY_BLOCKS_MAX: u32 = 4;
+export const POLICY_STALE_MS: u32 = 8;
+export const POLICY_PICKER: u32 = 12;
+export const POLICY_SCORER_COUNT: u32 = 16;
+export const POLICY_TOKEN_SIZE: u32 = 20;
+export const POLICY_SCORERS: u32 = 64;
+export const SCORER_STRIDE: u32 = 32;
+export const SCORER_OP: u32 = 0;
+export const SCORER_WEIGHT: u32 = 8;
+export const SCORER_PARAMETER0: u32 = 16;
+export const SCORER_PARAMETER1: u32 = 24;
+
+export const SCORER_QUEUE_DEPTH: u32 = 1;
+export const SCORER_KV_CACHE_UTILIZATION: u32 = 2;
+export const SCORER_PREFIX_CACHE: u32 = 3;
+
+export const PICKER_MAX_SCORE: u32 = 1;
+
+// ── Endpoint columns ─────────────────────────────────────────────────────────────────────────────────────────────────
+// Written by the control thread inside an odd/even version (M2). One value per slot; unknown numbers are NaN.
+//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present)
+export const ENDPOINTS: u32 = POLICIES + POLICIES_MAX * POLICY_STRIDE;
+export const ENDPOINTS_VERSION: u32 = 0;
+export const ENDPOINTS_SLOT_COUNT: u32 = 4;
+/** u32 per slot: ENDPOINT_PRESENT | ENDPOINT_REACHABLE. */
+export const COLUMN_STATE: u32 = ENDPOINTS + 64;
+/** u32 per slot, raised each time the slot is given to a new endpoint. */
+export const COLUMN_GENERATION: u32 = COLUMN_STATE + ENDPOINTS_MAX * 4;
+/** f32 per slot: waiting requests as scraped. */
+export const COLUMN_QUEUE_DEPTH: u32 = COLUMN_GENERATION + ENDPOINTS_MAX * 4;
+/** f32 per slot: running requests as scraped. */
+export const COLUMN_RUNNING: u32 = COLUMN_QUEUE_DEPTH + ENDPOINTS_MAX * 4;
+/** f32 per slot: fraction of KV cache blocks in use, 0 to 1, as scraped. */
+export const COLUMN_KV_CACHE_USAGE: u32 = COLUMN_RUNNING + ENDPOINTS_MAX * 4;
+/** u32 per slot: requests in flight over all shards when the scrape behind the other columns was sent. */
+export const COLUMN_IN_FLIGHT_AT_SCRAPE: u32 = COLUMN_KV_CACHE_USAGE + ENDPOINTS_MAX * 4;
+/** f64 per slot: time of the last successful scrape, ms on the clock that `decideBatch` is given; 0 never. */
+export const COLUMN_SCRAPED_AT_MS: u32 = COLUMN_IN_FLIGHT_AT_SCRAPE + ENDPOINTS_MAX * 4;
+/** 64 bytes per slot: u8 length, then "ip:port" in ASCII. Valid while the slot is present and until it is given again. */
+export const COLUMN_ADDRESS: u32 = COLUMN_SCRAPED_AT_MS + ENDPOINTS_MAX * 8;
+export const ADDRESS_STRIDE: u32 = 64;
+/**
+ * u32 per slot: the last generation of the slot that is gone and whose blocks the index shall forget; 0 none. Atomic.
+ * The slot is given again only after INDEX_CLEARED of it equals this.
+ */
+export const COLUMN_CLEAR_REQUEST: u32 = COLUMN_ADDRESS + ENDPOINTS_MAX * ADDRESS_STRIDE;
+export const ENDPOINTS_SIZE: u32 = 64 + ENDPOINTS_MAX * (7 * 4 + 8 + ADDRESS_STRIDE);
+
+export const ENDPOINT_PRESENT: u32 = 1;
+export const ENDPOINT_REACHABLE: u32 = 2;
+
+// ── Name table ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// Open addressing by hash & (NAME_SLOTS − 1), linear. Written by the control thread, number first, then hash (M1).
+//  0          8          12
+//  ├──────────┼──────────┼─────┤   hash: XXH64 of the name, 0 = free
+//  │ hash u64 │ number   │  0  │   number: 1 … NAMES_MAX − 1
+//  └──────────┴──────────┴─────┘
+export const NAMES: u32 = (ENDPOINTS + ENDPOINTS_SIZE + 4095) & ~4095;
+export const NAME_STRIDE: u32 = 16;
+/** Where the control thread hashes a name: u64 result, then the name. */
+export const NAME_SCRATCH: u32 = NAMES + NAME_SLOTS * NAME_STRIDE;
+export const NAME_SCRATCH_SIZE: u32 = 4096;
+
+// ── Index sets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+// Written by the index writer only; readers look at `epoch`, `ringTail` and the set bitmaps.
+//  head, 8 KiB:  0 epoch u32 │ 4 sleeping u32 (the doorbell, M9) │ 8 keyCount u32 │ 12 keyLimit │ 64 ringTail u32[SHARDS_MAX]
+//                1024 counters u64[64] (INDEX_COUNTER_…) │ 4096 cleared u32[ENDPOINTS_MAX]
+//  then the pool: SETS_MAX bitmaps of MASK_SIZE bytes (set 0 is never used), then private tables of the writer.
+export const INDEX: u32 = NAME_SCRATCH + NAME_SCRATCH_SIZE;
+export const INDEX_HEAD_SIZE: u32 = 8192;
+export const INDEX_EPOCH: u32 = 0;
+export const INDEX_SLEEPING: u32 = 4;
+export const INDEX_KEY_COUNT: u32 = 8;
+/** Distinct keys that the table takes: INDEX_LOAD_PERCENT of its slots. */
+export const INDEX_KEY_LIMIT: u32 = 12;
+export const INDEX_RING_TAIL: u32 = 64;
+export const INDEX_COUNTERS: u32 = 1024;
+/** u32 per slot: the generation that was cleared last, the answer to COLUMN_CLEAR_REQUEST. Atomic. */
+export const INDEX_CLEARED: u32 = 4096;
+export const INDEX_SETS: u32 = INDEX + INDEX_HEAD_SIZE;
+/** The writer's own tables over the sets: reference counts, hash-consing, transitions, quarantine. */
+export const INDEX_PRIVATE: u32 = INDEX_SETS + SETS_MAX * MASK_SIZE;
+export const INDEX_PRIVATE_SIZE: u32 = 4194304;
+export const INDEX_END: u32 = INDEX_PRIVATE + INDEX_PRIVATE_SIZE;
+
+// Key table: 2^indexSlotsLog2 slots of 16 bytes, linear probing from key & (slots − 1), load ≤ INDEX_LOAD_PERCENT.
+//  0         8         12
+//  ├─────────┼─────────┼─────┤   key 0: free. ref: who holds the block (REF_…). tag: the key's high half, stored and
+//  │ key u64 │ ref u32 │ tag │   loaded together with ref in one 64-bit access, so that a reader never takes the ref
+//  └─────────┴─────────┴─────┘   of another key that has moved into the slot meanwhile.
+export const INDEX_SLOT_SIZE: u32 = 16;
+export const INDEX_LOAD_PERCENT: u32 = 70;
+/** Slots that share one version word. */
+export const INDEX_WINDOW_SLOTS: u32 = 4096;
+
+// ref: tag in the two low bits.
+//  01  slot << 2                     one holder
+//  10  slot << 2 | slot << 12        two holders, the lower slot first
+//  11  set << 2                      an interned set
+export const REF_ONE: u32 = 1;
+export const REF_TWO: u32 = 2;
+export const REF_SET: u32 = 3;
+
+export const INDEX_COUNTER_RECORDS: u32 = 0;
+export const INDEX_COUNTER_STALE_RECORDS: u32 = 1;
+export const INDEX_COUNTER_BLOCKS_STORED: u32 = 2;
+export const INDEX_COUNTER_BLOCKS_EVICTED: u32 = 3;
+export const INDEX_COUNTER_BLOCKS_REFUSED: u32 = 4;
+export const INDEX_COUNTER_SETS_LIVE: u32 = 5;
+export const INDEX_COUNTER_SETS_REFUSED: u32 = 6;
+export const INDEX_COUNTER_ENDPOINTS_CLEARED: u32 = 7;
+export const INDEX_COUNTERS_COUNT: u32 = 8;
+
+// ── Shard ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// One per shard, at shardsBase + shard × shardStride. Written by that shard; by the control thread after it has died.
+export const SHARD_HEAD: u32 = 0;
+export const SHARD_HEAD_SIZE: u32 = 4096;
+/** The index epoch in which this shard reads, 0 while it does not (M8). Atomic. */
+export const SHARD_READER_EPOCH: u32 = 0;
+/** Bytes ever published to the ring, modulo 2^32. Atomic (M6). */
+export const SHARD_RING_HEAD: u32 = 4;
+/** Overlay records ever written, modulo 2^32. */
+export const SHARD_OVERLAY_HEAD: u32 = 8;
+/** The ring tail when the present read began: what the writer applies after that is still taken from the overlay. */
+export const SHARD_RING_TAIL_SEEN: u32 = 12;
+
+/** u64 counters, SHARD_COUNTER_…; they go on when a dead shard is replaced. */
+export const SHARD_COUNTERS: u32 = SHARD_HEAD + SHARD_HEAD_SIZE;
+export const SHARD_COUNTERS_COUNT: u32 = 64;
+/** u32 per name number: requests that were picked for. */
+export const SHARD_NAME_REQUESTS: u32 = SHARD_COUNTERS + SHARD_COUNTERS_COUNT * 8;
+/** u32 per slot: requests in flight, and tokens of their prompts that the endpoint did not hold. */
+export const SHARD_IN_FLIGHT_REQUESTS: u32 = SHARD_NAME_REQUESTS + NAMES_MAX * 4;
+export const SHARD_IN_FLIGHT_TOKENS: u32 = SHARD_IN_FLIGHT_REQUESTS + ENDPOINTS_MAX * 4;
+
+export const SHARD_COUNTER_PICKS: u32 = 0;
+export const SHARD_COUNTER_BATCHES: u32 = 1;
+export const SHARD_COUNTER_NO_ENDPOINTS: u32 = 2;
+export const SHARD_COUNTER_ALL_UNREACHABLE: u32 = 3;
+export const SHARD_COUNTER_RING_FULL: u32 = 4;
+export const SHARD_COUNTER_SNAPSHOT_TORN: u32 = 5;
+export const SHARD_COUNTER_PROMPT_BLOCKS: u32 = 6;
+export const SHARD_COUNTER_MATCHED_BLOCKS: u32 = 7;
+/** From here on counted by TypeScript. */
+export const SHARD_COUNTER_STREAMS_OPENED: u32 = 16;
+export const SHARD_COUNTER_STREAMS_CLOSED: u32 = 17;
+/** Messages that are no ext_proc messages, or come out of order. */
+export const SHARD_COUNTER_PROTOCOL_ERRORS: u32 = 18;
+/** Refusals: this number plus the position of the error code in the table of `base/errors.ts`. */
+export const SHARD_COUNTER_REFUSED: u32 = 32;
+
+/** Scratch, where one `decideBatch` keeps its snapshot and one pick its working columns. Offsets are from the shard's base. */
+export const SHARD_SCRATCH: u32 = SHARD_IN_FLIGHT_TOKENS + ENDPOINTS_MAX * 4;
+export const SCRATCH_SIZE: u32 = 262144;
+/** Snapshot, one per batch: u32 slot count, then masks and columns by slot. */
+export const SNAPSHOT_SLOT_COUNT: u32 = SHARD_SCRATCH;
+export const SNAPSHOT_PRESENT: u32 = SHARD_SCRATCH + 64;
+export const SNAPSHOT_REACHABLE: u32 = SNAPSHOT_PRESENT + MASK_SIZE;
+/** f32: waiting requests as scraped, NaN when unknown or stale. */
+export const SNAPSHOT_QUEUE_DEPTH: u32 = SNAPSHOT_REACHABLE + MASK_SIZE;
+/** i32: requests in flight now, less those in flight at the scrape. Picks of this batch raise it. */
+export const SNAPSHOT_SURPLUS: u32 = SNAPSHOT_QUEUE_DEPTH + ENDPOINTS_MAX * 4;
+/** f32: KV cache usage fraction, NaN when unknown or stale. */
+export const SNAPSHOT_KV_CACHE_USAGE: u32 = SNAPSHOT_SURPLUS + ENDPOINTS_MAX * 4;
+
+/** One pick: the candidates' mask, their slots (u16) in rising order, and columns by position in that list. */
+export const CANDIDATE_MASK: u32 = SNAPSHOT_KV_CACHE_USAGE + ENDPOINTS_MAX * 4;
+export const CANDIDATE_SLOTS: u32 = CANDIDATE_MASK + MASK_SIZE;
+/** f64 weighted totals. */
+export const TOTALS: u32 = CANDIDATE_SLOTS + ENDPOINTS_MAX * 2;
+/** f64 unweighted scores in [0, 1]: one column per scorer of the profile. */
+export const SCORES: u32 = TOTALS + ENDPOINTS_MAX * 8;
+export const SCORES_STRIDE: u32 = ENDPOINTS_MAX * 8;
+/** u64 chained keys of the prompt's blocks. */
+export const KEYS: u32 = SCORES + SCORERS_MAX * SCORES_STRIDE;
+/** u16 by slot: leading blocks held. */
+export const DEPTHS: u32 = KEYS + BLOCKS_MAX * 8;
+/** Where `matchKeys` and the chain's root hash work. */
+export const WORK: u32 = DEPTHS + ENDPOINTS_MAX * 2;
+
+/** In and out of `decideBatch`: PICKS_MAX records. */
+export const SHARD_PICKS: u32 = SHARD_SCRATCH + SCRATCH_SIZE;
+// A pick, 384 bytes. The caller fills the first line, the kernel the second; scores are of the picked endpoint.
+//  0        4        8        12       16
+//  ├────────┼────────┼────────┼────────┼───────┐
+//  │ window │ policy │ seedLo │ seedHi │ flags │
+//  ├32──────┼36────┬─┴40────┬─┴44──────┼48─────┴────┬52──────────┬56────┬60──────┬64─────────┬72────────┐
+//  │ result │ slot │ gener. │ matched  │ blockCount │ candidates │ ties │ tokens │ total f64 │ name     │
+//  ├80──────┴──────┴────────┴──────────┴────────────┴──────┬256──┴──────┴────────┴───────────┴──────────┤
+//  │ scores f64[SCORERS_MAX], unweighted                   │ candidate mask (with PICK_HAS_MASK)        │
+//  └───────────────────────────────────────────────────────┴────────────────────────────────────────────┘
+export const PICK_STRIDE: u32 = 384;
+export const PICK_WINDOW: u32 = 0;
+export const PICK_POLICY: u32 = 4;
+export const PICK_SEED_LOW: u32 = 8;
+export const PICK_SEED_HIGH: u32 = 12;
+export const PICK_FLAGS: u32 = 16;
+export const PICK_RESULT: u32 = 32;
+export const PICK_SLOT: u32 = 36;
+export const PICK_GENERATION: u32 = 40;
+/** Leading blocks of the prompt that the picked endpoint holds, overlay included. */
+export const PICK_MATCHED_BLOCKS: u32 = 44;
+export const PICK_BLOCK_COUNT: u32 = 48;
+export const PICK_CANDIDATE_COUNT: u32 = 52;
+/** Candidates that shared the best total, the picked one included. */
+export const PICK_TIE_COUNT: u32 = 56;
+/** Tokens charged to the endpoint: the prompt's, less those it holds. */
+export const PICK_TOKENS: u32 = 60;
+export const PICK_TOTAL: u32 = 64;
+/** Number of the model's name, 0 when the name table does not know it. */
+export const PICK_NAME_NUMBER: u32 = 72;
+export const PICK_SCORES: u32 = 80;
+export const PICK_MASK: u32 = 256;
+
+export const PICK_HAS_MASK: u32 = 1;
+/** PICK_WINDOW of a request without a body: no prompt, no model. */
+export const NO_WINDOW: u32 = 0xffffffff;
+
+export const PICKED: u32 = 0;
+export const PICK_NO_ENDPOINTS: u32 = 1;
+
+/** Ring to the index writer. */
+export const SHARD_RING: u32 = SHARD_PICKS + PICKS_MAX * PICK_STRIDE;
+// A ring record, 16 + 8 × keyCount bytes; `size` is that, and a record never wraps: where one would, the rest of the
+// lap is filled by a record with slot RING_PADDING.
+//  0      4      8            12         16
+//  ├──────┼──────┼────────────┼──────────┼────────────────┐
+//  │ size │ slot │ generation │ keyCount │ keys u64[]     │
+//  └──────┴──────┴────────────┴──────────┴────────────────┘
+export const RING_RECORD_SIZE: u32 = 0;
+export const RING_RECORD_SLOT: u32 = 4;
+export const RING_RECORD_GENERATION: u32 = 8;
+export const RING_RECORD_KEY_COUNT: u32 = 12;
+export const RING_RECORD_KEYS: u32 = 16;
+export const RING_PADDING: u32 = 0xffffffff;
+
+/** Overlay directory: u32 ring positions of the last OVERLAY_MAX own records. */
+export const SHARD_OVERLAY: u32 = SHARD_RING + RING_SIZE;
+
+/** Where body chunks are put for `scanBody`, and response bytes for the usage scan. 64 bytes of slack for wide loads. */
+export const SHARD_CHUNK: u32 = SHARD_OVERLAY + OVERLAY_MAX * 4;
+/** Canonical prompt bytes between scanner and hasher: an unfinished block, twice a chunk, slack. */
+export const SHARD_STAGING: u32 = SHARD_CHUNK + CHUNK_SIZE_MAX + 64;
+export const STAGING_SIZE: u32 = BLOCK_SIZE_MAX + 2 * CHUNK_SIZE_MAX + 256;
+/** Stream windows start here; the stride of a shard follows from their count. */
+export const SHARD_WINDOWS: u32 = (SHARD_STAGING + STAGING_SIZE + 4095) & ~4095;
+
+// ── Stream window ────────────────────────────────────────────────────────────────────────────────────────────────────
+// One per request whose body is arriving or whose pick is being decided. `WINDOW_SCAN_…` belong to json-scan.ts.
+//  0                64              1024       1280      1536         1584            5680          22064
+//  ├────────────────┼───────────────┼──────────┼─────────┼────────────┼───────────────┼─────────────┼─────┐
+//  │ request facts  │ scanner state │ model    │ salt    │ parts[4]   │ unfinished    │ block ids   │     │
+//  └────────────────┴───────────────┴──────────┴─────────┴────────────┴───────────────┴─────────────┴─────┘
+export const WINDOW_STRIDE: u32 = 22528;
+/** Request facts, filled by the scanner, read by TypeScript once the body is complete. All u32. */
+export const WINDOW_API: u32 = 0;
+export const WINDOW_RESULT: u32 = 4;
+/** Bytes of the body scanned; on an error, the offset of the byte that broke it. */
+export const WINDOW_BODY_OFFSET: u32 = 8;
+/** FACT_… bits: which fields were present. */
+export const WINDOW_FACTS: u32 = 12;
+export const WINDOW_MODEL_SIZE: u32 = 16;
+export const WINDOW_SALT_SIZE: u32 = 20;
+/** Offsets in the body of the model's string value, quotes excluded, raw (escaped) length. */
+export const WINDOW_MODEL_START: u32 = 24;
+export const WINDOW_MODEL_END: u32 = 28;
+/** Canonical prompt bytes over all parts, also those beyond BLOCKS_MAX. */
+export const WINDOW_PROMPT_SIZE: u32 = 32;
+/** Output cap in tokens, FACT_OUTPUT_CAP says whether there is one. */
+export const WINDOW_OUTPUT_CAP: u32 = 36;
+export const WINDOW_MESSAGE_COUNT: u32 = 40;
+export const WINDOW_BLOCK_SIZE: u32 = 44;
+/** Ids used in the id area, dropped parts included. */
+export const WINDOW_ID_COUNT: u32 = 48;
+/** Blocks that found no place because BLOCKS_MAX was reached. */
+export const WINDOW_BLOCKS_BEYOND: u32 = 52;
+
+export const WINDOW_SCAN: u32 = 64;
+export const WINDOW_SCAN_SIZE: u32 = 960;
+// Scanner state: what must outlive one `scanBody` call, zeroed by `scanBegin`. u32 unless said otherwise.
+//  64        68        72          76        80         84          88       92        96          100
+//  ├─────────┼─────────┼───────────┼─────────┼──────────┼───────────┼────────┼─────────┼───────────┼───────────┐
+//  │ state   │ depth   │ key       │ keySize │ sink     │ phase     │ value  │ sign    │ surrogate │ origin    │
+//  ├─────────┼─────────┼───────────┴─────────┼──────────┼───────────┴────────┴─────────┴───────────┴───────────┘
+//  │ part    │ staged  │ caps[2]             │ capFacts │
+//  ├─────────┴─────────┼─────────────────────┼──────────┴───────────┬────────────────────────────────┐
+//  │ partSizes[6]      │ keyBytes u8[32]     │ contexts u8[16]      │ containers: a bit per level    │
+//  └───────────────────┴─────────────────────┴──────────────────────┴────────────────────────────────┘
+//  128                 160                   192                    208                              337
+/** What the automaton waits for (`json-states.ts`), and how many containers are open. */
+export const WINDOW_SCAN_STATE: u32 = 64;
+export const WINDOW_SCAN_DEPTH: u32 = 68;
+/** The last key: its code (`json-grammar.ts`), and its unescaped bytes, zero-padded; a size above KEY_SIZE_MAX: too long. */
+export const WINDOW_SCAN_KEY: u32 = 72;
+export const WINDOW_SCAN_KEY_SIZE: u32 = 76;
+export const WINDOW_SCAN_KEY_BYTES: u32 = 160;
+/** The string, number or literal being read: where it goes, how far it is, and what has been read of it. */
+export const WINDOW_SCAN_SINK: u32 = 80;
+export const WINDOW_SCAN_PHASE: u32 = 84;
+export const WINDOW_SCAN_VALUE: u32 = 88;
+export const WINDOW_SCAN_SIGN: u32 = 92;
+/** A high surrogate whose low one has not come yet, or 0. */
+export const WINDOW_SCAN_SURROGATE: u32 = 96;
+/** Address at which the body would begin if it lay in front of the current chunk: body offset = address − origin. */
+export const WINDOW_SCAN_ORIGIN: u32 = 100;
+/** The open part, plus 1, or 0; and its canonical bytes that are not hashed yet. */
+export const WINDOW_SCAN_PART: u32 = 104;
+export const WINDOW_SCAN_STAGED: u32 = 108;
+/** The output caps found so far, CAP_… each, and a bit for each that is known. */
+export const WINDOW_SCAN_CAPS: u32 = 112;
+export const WINDOW_SCAN_CAP_FACTS: u32 = 120;
+/** Canonical bytes per part, all hashed or skipped ones. */
+export const WINDOW_SCAN_PART_SIZES: u32 = 128;
+/** Context of each of the first CONTEXTS_MAX levels. Deeper containers are skipped or raw, as their parents are. */
+export const WINDOW_SCAN_CONTEXTS: u32 = 192;
+export const CONTEXTS_MAX: u32 = 16;
+/** Bit n: the container at depth n is an object. Depths are 1 … JSON_DEPTH_MAX. */
+export const WINDOW_SCAN_CONTAINERS: u32 = 208;
+export const WINDOW_MODEL: u32 = 1024;
+export const WINDOW_SALT: u32 = 1280;
+/** Per part u32 firstId, u32 idCount, in the order in which parts are chained: PART_TOOLS, PART_SYSTEM, PART_PROMPT. */
+export const WINDOW_PARTS: u32 = 1536;
+export const PART_STRIDE: u32 = 8;
+export const WINDOW_UNFINISHED: u32 = 1584;
+export const WINDOW_IDS: u32 = 5680;
+
+export const PARTS_COUNT: u32 = 3;
+export const PART_TOOLS: u32 = 0;
+export const PART_SYSTEM: u32 = 1;
+export const PART_PROMPT: u32 = 2;
+
+export const API_OPENAI_CHAT: u32 = 1;
+export const API_OPENAI_COMPLETIONS: u32 = 2;
+
+export const FACT_MODEL: u32 = 1;
+export const FACT_STREAM: u32 = 2;
+export const FACT_OUTPUT_CAP: u32 = 4;
+export const FACT_PROMPT: u32 = 8;
+export const FACT_TOOLS: u32 = 16;
+
+/** Results of `scanBody`. SCAN_MORE: well-formed so far. Everything above SCAN_DONE ends the request with 400. */
+export const SCAN_MORE: u32 = 0;
+export const SCAN_DONE: u32 = 1;
+export const SCAN_NOT_JSON: u32 = 2;
+export const SCAN_CUT: u32 = 3;
+export const SCAN_TOO_DEEP: u32 = 4;
+export const SCAN_NOT_AN_OBJECT: u32 = 5;
+export const SCAN_MODEL_TOO_LONG: u32 = 6;
+export const SCAN_SALT_TOO_LONG: u32 = 7;
+export const SCAN_WRONG_TYPE: u32 = 8;
+
+// ── Lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// The index writer's private memory: a second instance of this module over a memory that no other thread has. It keeps,
+// per endpoint, the held blocks in order of use, so that eviction takes tails before heads (`lanes.ts`).
+//  head:  0 limit │ 4 bucketMask │ 8 issued │ 12 used │ 16 firstFree │ 20 entries (all u32), then per slot a lane:
+//  ├────────┼────────┼───────┤   newest, oldest: entry numbers, 0 none. Then the keys of the record in hand, the entries
+//  │ newest │ oldest │ count │   found for them, the keys evicted, the buckets (u32 entry numbers), the entries.
+//  └────────┴────────┴───────┘
+export const LANES: u32 = 65536;
+/** Entries that may exist, 1 … limit; of those, `issued` have been used at least once. */
+export const LANES_LIMIT: u32 = LANES;
+export const LANES_BUCKET_MASK: u32 = LANES + 4;
+export const LANES_ISSUED: u32 = LANES + 8;
+/** Entries in lanes. */
+export const LANES_USED: u32 = LANES + 12;
+export const LANES_FIRST_FREE: u32 = LANES + 16;
+/** Base of the entries, which follow the buckets. */
+export const LANES_ENTRIES: u32 = LANES + 20;
+export const LANES_RECORDS: u32 = LANES + 4096;
+export const LANE_STRIDE: u32 = 16;
+export const LANE_NEWEST: u32 = 0;
+export const LANE_OLDEST: u32 = 4;
+export const LANE_COUNT: u32 = 8;
+export const LANES_KEYS: u32 = LANES_RECORDS + ENDPOINTS_MAX * LANE_STRIDE;
+export const LANES_FOUND: u32 = LANES_KEYS + BLOCKS_MAX * 8;
+export const LANES_EVICTED: u32 = LANES_FOUND + BLOCKS_MAX * 4;
+export const LANES_BUCKETS: u32 = LANES_EVICTED + BLOCKS_MAX * 8;
+// An entry, 24 bytes; entry 0 does not exist.
+//  0         8       12      16         20
+//  ├─────────┼───────┼───────┼──────────┼──────┤   newer, older: neighbours in the lane. next: in the bucket, or in the
+//  │ key u64 │ newer │ older │ next     │ slot │   list of free entries.
+//  └─────────┴───────┴───────┴──────────┴──────┘
+export const LANE_ENTRY_SIZE: u32 = 24;
+export const LANE_ENTRY_KEY: u32 = 0;
+export const LANE_ENTRY_NEWER: u32 = 8;
+export const LANE_ENTRY_OLDER: u32 = 12;
+export const LANE_ENTRY_NEXT: u32 = 16;
+export const LANE_ENTRY_SLOT: u32 = 20;

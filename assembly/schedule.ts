@@ -1,0 +1,275 @@
+/**
+ * `decideBatch`: chains each request's block ids into keys, matches them against the prefix index, scores the candidates,
+ * picks, charges and records, in arrival order. One snapshot serves the whole batch; each pick sees the charges of those
+ * before it, and, through the overlay, their prefixes.
+ *
+ *   ids ─► keys ─► match (index + overlay) ─► score × n ─► total ─► pick ─► charge ─► ring to the index writer
+ */
+import { inFlightRequests, takeSnapshot } from "./endpoint-columns";
+import {
+  CANDIDATE_MASK,
+  CANDIDATE_SLOTS,
+  COLUMN_GENERATION,
+  DEPTHS,
+  ENDPOINTS_MAX,
+  KEYS,
+  MASK_SIZE,
+  MASK_WORDS,
+  MODEL_SIZE_MAX,
+  NO_WINDOW,
+  PART_STRIDE,
+  PARTS_COUNT,
+  PICK_BLOCK_COUNT,
+  PICK_CANDIDATE_COUNT,
+  PICK_FLAGS,
+  PICK_GENERATION,
+  PICK_HAS_MASK,
+  PICK_MASK,
+  PICK_MATCHED_BLOCKS,
+  PICK_NAME_NUMBER,
+  PICK_NO_ENDPOINTS,
+  PICK_POLICY,
+  PICK_RESULT,
+  PICK_SCORES,
+  PICK_SEED_HIGH,
+  PICK_SEED_LOW,
+  PICK_SLOT,
+  PICK_STRIDE,
+  PICK_TIE_COUNT,
+  PICK_TOKENS,
+  PICK_TOTAL,
+  PICK_WINDOW,
+  PICKED,
+  POLICY_BLOCK_SIZE,
+  POLICY_BLOCKS_MAX,
+  POLICY_SCORER_COUNT,
+  POLICY_SCORERS,
+  POLICY_STALE_MS,
+  POLICY_TOKEN_SIZE,
+  SCORER_STRIDE,
+  SCORER_WEIGHT,
+  SCORES,
+  SCORES_STRIDE,
+  SHARD_COUNTER_ALL_UNREACHABLE,
+  SHARD_COUNTER_BATCHES,
+  SHARD_COUNTER_MATCHED_BLOCKS,
+  SHARD_COUNTER_NO_ENDPOINTS,
+  SHARD_COUNTER_PICKS,
+  SHARD_COUNTER_PROMPT_BLOCKS,
+  SHARD_IN_FLIGHT_REQUESTS,
+  SHARD_IN_FLIGHT_TOKENS,
+  SHARD_NAME_REQUESTS,
+  SHARD_PICKS,
+  SHARD_READER_EPOCH,
+  SNAPSHOT_PRESENT,
+  SNAPSHOT_REACHABLE,
+  SNAPSHOT_SURPLUS,
+  TOTALS,
+  WINDOW_IDS,
+  WINDOW_MODEL,
+  WINDOW_MODEL_SIZE,
+  WINDOW_PARTS,
+  WINDOW_PROMPT_SIZE,
+  WINDOW_SALT,
+  WINDOW_SALT_SIZE,
+  WORK,
+} from "./layout";
+import { addCounter, policyBase, shardBase, windowBase } from "./memory";
+import { findName } from "./names";
+import { pickMaxScore } from "./picker";
+import { matchKeys, overlayMatch, readBegin, readEnd, ringPush } from "./prefix-index";
+import { score } from "./scorers";
+import { chainKey, xxh64 } from "./xxh64";
+
+/** Decides picks 0 … pickCount − 1 of the shard, in order. */
+export function decideBatch(shardNumber: u32, pickCount: u32, nowMs: f64): void {
+  const shard = shardBase(shardNumber);
+  readBegin(shard);
+  let snapshotPolicy: u32 = 0xffffffff;
+  for (let i: u32 = 0; i < pickCount; i++) {
+    const pick: usize = shard + SHARD_PICKS + <usize>i * PICK_STRIDE;
+    const policyNumber = load<u32>(pick + PICK_POLICY);
+    if (policyNumber != snapshotPolicy) {
+      takeSnapshot(shard, nowMs, <f64>load<u32>(policyBase(policyNumber) + POLICY_STALE_MS));
+      snapshotPolicy = policyNumber;
+    }
+    decide(shard, pick, policyBase(policyNumber));
+  }
+  readEnd(shard);
+  addCounter(shard, SHARD_COUNTER_BATCHES, 1);
+}
+
+function decide(shard: usize, pick: usize, policy: usize): void {
+  const candidateCount = listCandidates(shard, pick);
+  store<u32>(pick + PICK_CANDIDATE_COUNT, candidateCount);
+  const blockCount = chainBlocks(shard, pick, policy);
+  store<u32>(pick + PICK_BLOCK_COUNT, blockCount);
+  if (candidateCount == 0) {
+    store<u32>(pick + PICK_RESULT, PICK_NO_ENDPOINTS);
+    addCounter(shard, SHARD_COUNTER_NO_ENDPOINTS, 1);
+    return;
+  }
+  if (blockCount > 0) {
+    matchKeys(shard + KEYS, blockCount, shard + CANDIDATE_MASK, shard + DEPTHS, shard + WORK);
+    overlayMatch(shard, shard + KEYS, blockCount, shard + DEPTHS);
+  }
+  sumScores(shard, policy, candidateCount, blockCount);
+  const seed = ((<u64>load<u32>(pick + PICK_SEED_HIGH)) << 32) | <u64>load<u32>(pick + PICK_SEED_LOW);
+  const position = pickMaxScore(shard + TOTALS, candidateCount, seed, pick + PICK_TIE_COUNT);
+  answer(shard, pick, policy, position, blockCount);
+}
+
+/**
+ * Lists the candidates' slots and returns their count: the reachable endpoints among those the request may use, or, when
+ * none of them is reachable, all it may use, since a server that cannot be scraped may still serve.
+ */
+function listCandidates(shard: usize, pick: usize): u32 {
+  const hasMask = (load<u32>(pick + PICK_FLAGS) & PICK_HAS_MASK) != 0;
+  let anyAllowed: u64 = 0;
+  let anyReachable: u64 = 0;
+  for (let at: usize = 0; at < MASK_SIZE; at += 8) {
+    let allowed = load<u64>(shard + at + SNAPSHOT_PRESENT);
+    if (hasMask) allowed &= load<u64>(pick + at + PICK_MASK);
+    store<u64>(shard + at + CANDIDATE_MASK, allowed);
+    anyAllowed |= allowed;
+    anyReachable |= allowed & load<u64>(shard + at + SNAPSHOT_REACHABLE);
+  }
+  if (anyAllowed != 0 && anyReachable == 0) addCounter(shard, SHARD_COUNTER_ALL_UNREACHABLE, 1);
+  let count: u32 = 0;
+  for (let word: u32 = 0; word < MASK_WORDS; word++) {
+    const at = shard + ((<usize>word) << 3);
+    let mask = load<u64>(at + CANDIDATE_MASK);
+    if (anyReachable != 0) mask &= load<u64>(at + SNAPSHOT_REACHABLE);
+    store<u64>(at + CANDIDATE_MASK, mask);
+    while (mask != 0) {
+      store<u16>(shard + CANDIDATE_SLOTS + ((<usize>count) << 1), <u16>((word << 6) + <u32>ctz(mask)));
+      count++;
+      mask &= mask - 1;
+    }
+  }
+  return count;
+}
+
+/** Chains the ids of the request's parts into keys, in the order in which chat templates use the parts. */
+function chainBlocks(shard: usize, pick: usize, policy: usize): u32 {
+  const windowNumber = load<u32>(pick + PICK_WINDOW);
+  store<u32>(pick + PICK_NAME_NUMBER, 0);
+  if (windowNumber == NO_WINDOW) return 0;
+  const window = windowBase(shard, windowNumber);
+  const modelSize = load<u32>(window + WINDOW_MODEL_SIZE);
+  store<u32>(pick + PICK_NAME_NUMBER, findName(xxh64(window + WINDOW_MODEL, modelSize)));
+  const blocksMax = load<u32>(policy + POLICY_BLOCKS_MAX);
+  let previous = rootKey(shard, window, modelSize);
+  let count: u32 = 0;
+  for (let part: u32 = 0; part < PARTS_COUNT; part++) {
+    const record = window + WINDOW_PARTS + <usize>part * PART_STRIDE;
+    const ids: usize = window + WINDOW_IDS + ((<usize>load<u32>(record)) << 3);
+    const idCount = load<u32>(record, 4);
+    for (let i: u32 = 0; i < idCount && count < blocksMax; i++) {
+      previous = chainKey(load<u64>(ids + ((<usize>i) << 3)), previous);
+      store<u64>(shard + KEYS + ((<usize>count) << 3), previous);
+      count++;
+    }
+  }
+  return count;
+}
+
+/** h₋₁ = XXH64(model ‖ 0 ‖ cache salt): equal prompts of two models, or of two salts, share no block. */
+function rootKey(shard: usize, window: usize, modelSize: u32): u64 {
+  assert(modelSize <= MODEL_SIZE_MAX);
+  const saltSize = load<u32>(window + WINDOW_SALT_SIZE);
+  const work: usize = shard + WORK;
+  memory.copy(work, window + WINDOW_MODEL, modelSize);
+  store<u8>(work + modelSize, 0);
+  memory.copy(work + modelSize + 1, window + WINDOW_SALT, saltSize);
+  return xxh64(work, modelSize + 1 + saltSize);
+}
+
+/** total(endpoint) = Σ weight × clamp(score, 0, 1). */
+function sumScores(shard: usize, policy: usize, candidateCount: u32, blockCount: u32): void {
+  const totals: usize = shard + TOTALS;
+  memory.fill(totals, 0, (<usize>candidateCount) << 3);
+  const scorerCount = load<u32>(policy + POLICY_SCORER_COUNT);
+  for (let i: u32 = 0; i < scorerCount; i++) {
+    const scorer: usize = policy + POLICY_SCORERS + <usize>i * SCORER_STRIDE;
+    const column: usize = shard + SCORES + <usize>i * SCORES_STRIDE;
+    score(shard, policy, scorer, candidateCount, blockCount, column);
+    const weight = load<f64>(scorer + SCORER_WEIGHT);
+    for (let at: usize = 0; at < (<usize>candidateCount) << 3; at += 8) {
+      const value = min<f64>(1, max<f64>(0, load<f64>(column + at)));
+      store<f64>(totals + at, load<f64>(totals + at) + weight * value);
+    }
+  }
+}
+
+/** Writes the pick's answer, charges the endpoint and sends the prompt's keys to the index writer. */
+function answer(shard: usize, pick: usize, policy: usize, position: u32, blockCount: u32): void {
+  const slot = <u32>load<u16>(shard + CANDIDATE_SLOTS + ((<usize>position) << 1));
+  const generation = load<u32>(<usize>COLUMN_GENERATION + ((<usize>slot) << 2));
+  const matched: u32 = blockCount > 0 ? <u32>load<u16>(shard + DEPTHS + ((<usize>slot) << 1)) : 0;
+  const tokens = uncachedTokens(shard, pick, policy, matched);
+  store<u32>(pick + PICK_SLOT, slot);
+  store<u32>(pick + PICK_GENERATION, generation);
+  store<u32>(pick + PICK_MATCHED_BLOCKS, matched);
+  store<u32>(pick + PICK_TOKENS, tokens);
+  store<f64>(pick + PICK_TOTAL, load<f64>(shard + TOTALS + ((<usize>position) << 3)));
+  const scorerCount = load<u32>(policy + POLICY_SCORER_COUNT);
+  for (let i: u32 = 0; i < scorerCount; i++) {
+    const column: usize = shard + SCORES + <usize>i * SCORES_STRIDE;
+    store<f64>(pick + PICK_SCORES + ((<usize>i) << 3), load<f64>(column + ((<usize>position) << 3)));
+  }
+  store<u32>(pick + PICK_RESULT, PICKED);
+  charge(shard, slot, tokens);
+  if (blockCount > 0) ringPush(shard, slot, generation, shard + KEYS, blockCount);
+  countPick(shard, pick, matched, blockCount);
+}
+
+/** The prompt's tokens, less those of the matched blocks. */
+function uncachedTokens(shard: usize, pick: usize, policy: usize, matched: u32): u32 {
+  const windowNumber = load<u32>(pick + PICK_WINDOW);
+  if (windowNumber == NO_WINDOW) return 0;
+  const size = load<u32>(windowBase(shard, windowNumber) + WINDOW_PROMPT_SIZE);
+  const held = matched * load<u32>(policy + POLICY_BLOCK_SIZE);
+  const tokenSize = load<u32>(policy + POLICY_TOKEN_SIZE);
+  return held >= size ? 0 : (size - held + tokenSize - 1) / tokenSize;
+}
+
+function charge(shard: usize, slot: u32, tokens: u32): void {
+  const column: usize = (<usize>slot) << 2;
+  const requests: usize = shard + SHARD_IN_FLIGHT_REQUESTS + column;
+  atomic.store<u32>(requests, load<u32>(requests) + 1);
+  const inFlightTokens: usize = shard + SHARD_IN_FLIGHT_TOKENS + column;
+  atomic.store<u32>(inFlightTokens, load<u32>(inFlightTokens) + tokens);
+  const surplus: usize = shard + SNAPSHOT_SURPLUS + column;
+  store<i32>(surplus, load<i32>(surplus) + 1);
+}
+
+function countPick(shard: usize, pick: usize, matched: u32, blockCount: u32): void {
+  addCounter(shard, SHARD_COUNTER_PICKS, 1);
+  addCounter(shard, SHARD_COUNTER_PROMPT_BLOCKS, blockCount);
+  addCounter(shard, SHARD_COUNTER_MATCHED_BLOCKS, matched);
+  const requests: usize = shard + SHARD_NAME_REQUESTS + ((<usize>load<u32>(pick + PICK_NAME_NUMBER)) << 2);
+  store<u32>(requests, load<u32>(requests) + 1);
+}
+
+/** Returns what one pick charged: one request and its tokens. */
+export function releasePick(shardNumber: u32, slot: u32, tokens: u32): void {
+  const shard = shardBase(shardNumber);
+  const column: usize = (<usize>slot) << 2;
+  const requests: usize = shard + SHARD_IN_FLIGHT_REQUESTS + column;
+  assert(load<u32>(requests) > 0);
+  atomic.store<u32>(requests, load<u32>(requests) - 1);
+  const inFlightTokens: usize = shard + SHARD_IN_FLIGHT_TOKENS + column;
+  assert(load<u32>(inFlightTokens) >= tokens);
+  atomic.store<u32>(inFlightTokens, load<u32>(inFlightTokens) - tokens);
+}
+
+/** Returns all that a dead shard charged, and its reader epoch. For the control thread, after the shard's thread has ended. */
+export function resetShard(shardNumber: u32): void {
+  const shard = shardBase(shardNumber);
+  memory.fill(shard + SHARD_IN_FLIGHT_REQUESTS, 0, ENDPOINTS_MAX * 4);
+  memory.fill(shard + SHARD_IN_FLIGHT_TOKENS, 0, ENDPOINTS_MAX * 4);
+  atomic.store<u32>(shard + SHARD_READER_EPOCH, 0);
+}
+
+export { inFlightRequests };

@@ -1,0 +1,52 @@
+/** Every default, once, with its reason. */
+import type { EndpointPickerConfig } from "./config.ts";
+
+/**
+ * The configuration when none is given: the Go picker's, 2 / 2 / 3. A prefix hit outweighs either load signal alone and
+ * loses to both together, so a hot prefix cannot overload its server.
+ */
+export const DEFAULT_CONFIG: EndpointPickerConfig = {
+  plugins: [
+    { name: "single-profile-handler", type: "single-profile-handler", parameters: {} },
+    { name: "approx-prefix-cache-producer", type: "approx-prefix-cache-producer", parameters: {} },
+    { name: "queue-scorer", type: "queue-scorer", parameters: {} },
+    { name: "kv-cache-utilization-scorer", type: "kv-cache-utilization-scorer", parameters: {} },
+    { name: "prefix-cache-scorer", type: "prefix-cache-scorer", parameters: {} },
+    { name: "max-score-picker", type: "max-score-picker", parameters: {} },
+  ],
+  schedulingProfiles: [
+    {
+      name: "default",
+      plugins: [
+        { pluginRef: "queue-scorer", weight: 2 },
+        { pluginRef: "kv-cache-utilization-scorer", weight: 2 },
+        { pluginRef: "prefix-cache-scorer", weight: 3 },
+        { pluginRef: "max-score-picker" },
+      ],
+    },
+  ],
+};
+
+/** Weight of a scorer without one: as in the Go picker. */
+export const SCORER_WEIGHT_DEFAULT = 1;
+
+/** Bytes of prompt text that count as one token: the Go picker's estimate, and close to what English text gives. */
+export const TOKEN_SIZE_BYTES = 4;
+
+/** Age at which a scraped value counts as unknown: the Go picker's `metrics-staleness-threshold`, 40 scrape ticks. */
+export const METRICS_STALE_MS = 2_000;
+
+/** Time between two scrapes of an endpoint: the Go picker's default, and its lower bound. */
+export const SCRAPE_INTERVAL_MS = 50;
+
+/** Bodies of one shard that may be arriving at once: 46 MB of address space, committed only as far as used. */
+export const STREAM_WINDOW_COUNT = 2_048;
+
+/** 2^20 key slots hold 734,003 distinct blocks (188 MB of prompt text) in 16 MiB. */
+export const INDEX_SLOTS_LOG2 = 20;
+
+/** A prompt of a million tokens takes some 5 MB; 64 MiB leaves room for images in base64. */
+export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
+
+/** Time that open streams get at shutdown: the Go picker's default. */
+export const DRAIN_TIMEOUT_MS = 30_000;

@@ -1,0 +1,75 @@
+/**
+ * The endpoints file: `{endpoints: [{name, namespace?, address, port, labels?}]}`, YAML or JSON, the Go picker's format.
+ * Ours also takes IPv6 and a port as a number. Unknown fields are ignored, as there.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { z } from "zod";
+import { ConfigError, messageOf } from "../../base/errors.ts";
+import { readLocatedDocument } from "../../config/located-document.ts";
+import type { EndpointSpec } from "../../framework/endpoint.ts";
+import { layout } from "../../wasm/layout.ts";
+
+/** The Go picker's limit. 1,024 endpoints with labels take about 200 KiB. */
+const FILE_SIZE_MAX = 1024 * 1024;
+
+const PORT_RULE = "must be a port, 1 to 65535";
+
+const portSchema = z
+  .union(
+    [
+      z.int(),
+      z
+        .string()
+        .regex(/^\d{1,5}$/)
+        .transform(Number),
+    ],
+    { error: PORT_RULE },
+  )
+  .refine((port) => port >= 1 && port <= 65_535, PORT_RULE);
+
+const endpointSchema = z.object({
+  name: z.string({ error: "must be a non-empty text" }).min(1, "must be a non-empty text"),
+  namespace: z.string().min(1).default("default"),
+  address: z
+    .string({ error: "must be an IP address" })
+    .refine(
+      (address) => isIP(address) !== 0,
+      "must be an IPv4 or IPv6 address; host names are not resolved, because one name may stand for many servers",
+    ),
+  port: portSchema,
+  labels: z.record(z.string(), z.string()).default({}),
+});
+
+const fileSchema: z.ZodType<{ endpoints: EndpointSpec[] }> = z.object(
+  {
+    endpoints: z
+      .array(endpointSchema, { error: "must be a list of endpoints" })
+      .max(layout.ENDPOINTS_MAX, `must have at most ${layout.ENDPOINTS_MAX} entries`),
+  },
+  { error: 'must be a document with a list "endpoints"' },
+);
+
+/** Reads and checks the file. Throws a ConfigError with file, line and remedy. */
+export function readEndpointsFile(path: string): EndpointSpec[] {
+  return parseEndpoints(readText(path), path);
+}
+
+/** The endpoints of a document. Of two with the same namespace and name the last one counts. */
+export function parseEndpoints(text: string, fileName: string): EndpointSpec[] {
+  return readLocatedDocument(text, fileName, fileSchema).endpoints;
+}
+
+function readText(path: string): string {
+  const remedy =
+    'write one like "endpoints: [{name: sim-0, address: 127.0.0.1, port: 8000}]" and name it with --endpoints-file';
+  try {
+    const { size } = statSync(path);
+    if (size > FILE_SIZE_MAX)
+      throw new ConfigError(`${path}: has ${size} bytes; an endpoints file has at most ${FILE_SIZE_MAX}`);
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`${path}: cannot be read: ${messageOf(error)}; ${remedy}`, { cause: error });
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The fleet as the control thread knows it: which endpoint has which slot, and whether it can be reached. Shards see only
+ * the columns that this writes.
+ *
+ *   add ─► present, reachable ◄─► unreachable ─► remove ─► clearing ─► free
+ *
+ * A slot is given again only when the index writer has dropped all that the old endpoint held and no request to it is in
+ * flight, so a new endpoint inherits nothing.
+ */
+import { ConfigError } from "../base/errors.ts";
+import { type EndpointSpec, endpointId, hostPort, type Slot } from "../framework/endpoint.ts";
+import type { EndpointColumns, ScrapedColumns } from "../wasm/endpoint-columns.ts";
+import { layout } from "../wasm/layout.ts";
+
+export interface Endpoint {
+  readonly id: string;
+  readonly spec: EndpointSpec;
+  readonly slot: Slot;
+  readonly generation: number;
+  /** The last scrape succeeded, or none was tried yet. */
+  isReachable: boolean;
+  /** Undefined until the first scrape succeeds. */
+  scraped: ScrapedColumns | undefined;
+}
+
+export interface EndpointChanges {
+  readonly added: readonly Endpoint[];
+  readonly removed: readonly Endpoint[];
+}
+
+/** What decides when a removed endpoint's slot may be given again. */
+export interface SlotUse {
+  /** Asks the index writer to drop what this generation of the slot holds. */
+  requestClear(slot: number, generation: number): void;
+  isCleared(slot: number, generation: number): boolean;
+  inFlightRequests(slot: number): number;
+}
+
+export class EndpointRegistry {
+  readonly #columns: EndpointColumns;
+  readonly #slotUse: SlotUse;
+  readonly #byId = new Map<string, Endpoint>();
+  readonly #bySlot: (Endpoint | undefined)[] = [];
+  #clearing: Endpoint[] = [];
+
+  constructor(columns: EndpointColumns, slotUse: SlotUse) {
+    this.#columns = columns;
+    this.#slotUse = slotUse;
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return [...this.#byId.values()];
+  }
+
+  get reachableCount(): number {
+    let count = 0;
+    for (const endpoint of this.#byId.values()) if (endpoint.isReachable) count++;
+    return count;
+  }
+
+  /** The endpoint that has, or last had, this slot. */
+  at(slot: number): Endpoint | undefined {
+    return this.#bySlot[slot];
+  }
+
+  /**
+   * Makes the fleet exactly these endpoints. One whose address changed is a new endpoint. Throws a ConfigError, and
+   * changes nothing, when there is no room.
+   */
+  replaceAll(specs: readonly EndpointSpec[]): EndpointChanges {
+    const wanted = new Map(specs.map((spec) => [endpointId(spec), spec]));
+    const removed = this.endpoints.filter((endpoint) => !isSameServer(endpoint.spec, wanted.get(endpoint.id)));
+    const isStaying = new Set(this.endpoints.filter((endpoint) => !removed.includes(endpoint)).map(({ id }) => id));
+    const missing = [...wanted].filter(([id]) => !isStaying.has(id));
+    this.#recycleSlots();
+    this.#checkRoom(missing.length);
+    for (const endpoint of removed) this.#remove(endpoint);
+    const added = missing.map(([id, spec]) => this.#add(id, spec));
+    return { added, removed };
+  }
+
+  /** Returns whether that changed anything. */
+  setReachable(endpoint: Endpoint, isReachable: boolean): boolean {
+    if (endpoint.isReachable === isReachable) return false;
+    endpoint.isReachable = isReachable;
+    this.#columns.setReachable(endpoint.slot, isReachable);
+    return true;
+  }
+
+  setScraped(endpoint: Endpoint, scraped: ScrapedColumns): void {
+    endpoint.scraped = scraped;
+    this.#columns.setScraped(endpoint.slot, scraped);
+  }
+
+  #add(id: string, spec: EndpointSpec): Endpoint {
+    const slot = this.#freeSlot();
+    const generation = this.#columns.add(slot, hostPort(spec));
+    const endpoint: Endpoint = { id, spec, slot, generation, isReachable: true, scraped: undefined };
+    this.#byId.set(id, endpoint);
+    this.#bySlot[slot] = endpoint;
+    return endpoint;
+  }
+
+  #remove(endpoint: Endpoint): void {
+    this.#byId.delete(endpoint.id);
+    this.#columns.remove(endpoint.slot);
+    this.#slotUse.requestClear(endpoint.slot, endpoint.generation);
+    this.#clearing.push(endpoint);
+  }
+
+  #recycleSlots(): void {
+    this.#clearing = this.#clearing.filter(({ slot, generation }) => {
+      const isFree = this.#slotUse.isCleared(slot, generation) && this.#slotUse.inFlightRequests(slot) === 0;
+      if (isFree) this.#bySlot[slot] = undefined;
+      return !isFree;
+    });
+  }
+
+  #checkRoom(addedCount: number): void {
+    const used = this.#byId.size + this.#clearing.length;
+    if (used + addedCount <= layout.ENDPOINTS_MAX) return;
+    throw new ConfigError(
+      `${addedCount} new endpoints find no room: ${this.#byId.size} are present and ${this.#clearing.length} are being cleared, of ${layout.ENDPOINTS_MAX}`,
+    );
+  }
+
+  #freeSlot(): Slot {
+    let slot = 0;
+    while (this.#bySlot[slot] !== undefined) slot++;
+    return slot as Slot;
+  }
+}
+
+function isSameServer(current: EndpointSpec, wanted: EndpointSpec | undefined): boolean {
+  return wanted !== undefined && hostPort(current) === hostPort(wanted);
+}

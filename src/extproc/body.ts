@@ -1,0 +1,29 @@
+/** Cuts a body that arrived in pieces into the pieces that leave, without joining it. */
+
+/** Bytes of one body answer. Envoy takes frames of up to 64 KiB; the Go picker keeps below by this much. */
+export const BODY_ANSWER_SIZE_MAX = 62_000;
+
+/**
+ * Groups of views whose sizes add up to at most `sizeMax` each, in order; only the last is smaller. One empty group for an
+ * empty body.
+ */
+export function cutBody(pieces: readonly Buffer[], sizeMax: number = BODY_ANSWER_SIZE_MAX): Buffer[][] {
+  const groups: Buffer[][] = [];
+  let group: Buffer[] = [];
+  let room = sizeMax;
+  for (const piece of pieces) {
+    let start = 0;
+    while (start < piece.length) {
+      const end = Math.min(start + room, piece.length);
+      group.push(start === 0 && end === piece.length ? piece : piece.subarray(start, end));
+      room -= end - start;
+      start = end;
+      if (room > 0) continue;
+      groups.push(group);
+      group = [];
+      room = sizeMax;
+    }
+  }
+  if (group.length > 0 || groups.length === 0) groups.push(group);
+  return groups;
+}

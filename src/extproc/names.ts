@@ -1,0 +1,21 @@
+/** Header and metadata names of the endpoint picker protocol (proposal 004 of the Gateway API Inference Extension) and of the Go picker. */
+
+/** Request header and metadata key: the picked endpoint, `ip:port`. */
+export const DESTINATION_ENDPOINT = "x-gateway-destination-endpoint";
+
+/** Metadata namespace that load balancers read. */
+export const LB_NAMESPACE = "envoy.lb";
+
+export const REQUEST_ID = "x-request-id";
+
+/** Why a request was refused; in the refusal. */
+export const DROPPED_REASON = "x-llm-d-request-dropped-reason";
+
+/** Marks responses that passed the picker; clients of the Go picker look for it. */
+export const WENT_INTO_RESPONSE_HEADERS = "x-went-into-resp-headers";
+
+/** Where the path is looked for, in this order: some proxies send no pseudo headers. */
+export const PATH_HEADERS = [":path", "x-original-path", "x-forwarded-path"] as const;
+
+/** Taken when none of them is there, as in the Go picker. */
+export const PATH_DEFAULT = "/v1/completions";

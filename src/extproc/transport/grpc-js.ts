@@ -1,0 +1,128 @@
+/**
+ * The first transport: @grpc/grpc-js over sockets that this shard accepts itself, so that several shards can listen on one
+ * port (`reusePort`). Messages pass as bytes; grpc-js neither encodes nor decodes them.
+ *
+ * A proxy that does not read its answers pauses its own stream: while the socket's buffer is full, no further message of
+ * that stream is taken in. Other streams go on.
+ */
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
+import { assert } from "../../base/assert.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Lets several threads listen on the port; needs Node 22.12 or later. */
+  readonly reusePort: boolean;
+  readonly clock: Clock;
+  readonly open: OpenConversation;
+}
+
+const PROCESS_METHOD = {
+  path: "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: (message: Buffer): Buffer => message,
+  requestDeserialize: (bytes: Buffer): Buffer => bytes,
+  responseSerialize: (message: Buffer): Buffer => message,
+  responseDeserialize: (bytes: Buffer): Buffer => bytes,
+} as const;
+
+/** Listens. Rejects with the system's error when the port cannot be had. */
+export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
+  const openStreams = new Set<ServerDuplexStream<Buffer, Buffer>>();
+  const emptied = new Set<() => void>();
+  const grpcServer = new Server({ "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER });
+  grpcServer.addService(
+    { process: PROCESS_METHOD },
+    {
+      process: (call: ServerDuplexStream<Buffer, Buffer>) => {
+        openStreams.add(call);
+        serve(call, options.open, () => {
+          openStreams.delete(call);
+          if (openStreams.size === 0) for (const resolve of emptied) resolve();
+        });
+      },
+    },
+  );
+  const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const listener = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
+  });
+  const port = await listen(listener, options);
+
+  const close = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
+    injector.destroy();
+    grpcServer.forceShutdown();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  const drain = async (graceMs: number): Promise<void> => {
+    listener.close();
+    injector.drain(graceMs);
+    if (openStreams.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = options.clock.setTimeout(resolve, graceMs);
+      emptied.add(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  };
+  return { port, drain, close };
+}
+
+/** Connects one call to a conversation; `onOver` is called once when the call is over. */
+function serve(call: ServerDuplexStream<Buffer, Buffer>, open: OpenConversation, onOver: () => void): void {
+  let isOpen = true;
+  const close = (reason: CloseReason): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    handler.onClose(reason);
+    onOver();
+  };
+  const handler: ExtProcHandler = open({
+    send(message) {
+      if (isOpen && !call.write(message)) call.pause();
+    },
+    end() {
+      if (!isOpen) return;
+      call.end();
+      close("ended");
+    },
+    fail(message) {
+      if (!isOpen) return;
+      call.emit("error", { code: status.UNKNOWN, details: message });
+      close("ended");
+    },
+  });
+  call.on("data", (message: Buffer) => {
+    if (isOpen) handler.onMessage(message);
+  });
+  call.on("drain", () => call.resume());
+  call.on("end", () => {
+    if (isOpen) handler.onHalfClose();
+  });
+  call.on("cancelled", () => close("cancelled"));
+  call.on("error", () => close("cancelled"));
+}
+
+function listen(listener: NetServer, { host, port, reusePort }: ListenOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    // Older Node versions ignore the option; their type does not know it.
+    listener.listen({ host, port, ...(reusePort && { reusePort }) }, () => {
+      listener.removeListener("error", reject);
+      const address = listener.address();
+      assert(typeof address === "object" && address !== null, "a TCP listener has an address");
+      resolve(address.port);
+    });
+  });
+}

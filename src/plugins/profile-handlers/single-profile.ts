@@ -1,0 +1,20 @@
+/** Runs the only profile once; its pick is the answer. */
+import { ConfigError } from "../../base/errors.ts";
+import { type NoParameters, noParameters } from "../../framework/parameters.ts";
+import type { ProfileHandlerDefinition } from "../../framework/plugin.ts";
+
+export const singleProfileHandler: ProfileHandlerDefinition<NoParameters> = {
+  kind: "profile-handler",
+  type: "single-profile-handler",
+  stability: "stable",
+  summary: "Runs the only profile; its pick is the answer.",
+  parameters: noParameters,
+  create: () => ({
+    checkProfiles(profileNames) {
+      if (profileNames.length === 1) return;
+      throw new ConfigError(
+        `single-profile-handler runs exactly one profile, but schedulingProfiles has ${profileNames.length}: ${profileNames.join(", ")}`,
+      );
+    },
+  }),
+};

@@ -1,0 +1,130 @@
+/**
+ * Scrapes every endpoint's metrics once per tick, each on its own connection and its own timer: a slow endpoint delays
+ * only itself. An endpoint whose scrape fails is unreachable until one succeeds; a request in flight to it is not touched.
+ */
+import { Client, errors } from "undici";
+import type { Clock, Timer } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Endpoint } from "../endpoints/registry.ts";
+import { type EndpointMetrics, hostPort } from "../framework/endpoint.ts";
+import { findSeries } from "../wire/prometheus-text.ts";
+import type { EngineMetrics, MetricSpec } from "./engines/engine.ts";
+
+/** An answer that takes longer is a failure: 20 ticks, and what the Go picker allows. */
+const SCRAPE_TIMEOUT_MS = 1_000;
+/** A larger exposition is a failure. vLLM's has some 60 KB; LoRA and data parallelism multiply it. */
+const EXPOSITION_SIZE_MAX = 8 * 1024 * 1024;
+
+export interface ScrapeOptions {
+  readonly clock: Clock;
+  readonly intervalMs: number;
+  readonly engine: EngineMetrics;
+  /** Called when a scrape is sent; its result is handed to `onScraped`. */
+  readonly beforeScrape: (endpoint: Endpoint) => { readonly inFlightAtScrape: number };
+  readonly onScraped: (
+    endpoint: Endpoint,
+    metrics: EndpointMetrics,
+    sent: { readonly scrapedAtMs: number; readonly inFlightAtScrape: number },
+  ) => void;
+  readonly onFailed: (endpoint: Endpoint, reason: string) => void;
+}
+
+export class Scraper {
+  readonly #options: ScrapeOptions;
+  readonly #loops = new Map<Endpoint, ScrapeLoop>();
+
+  constructor(options: ScrapeOptions) {
+    this.#options = options;
+  }
+
+  add(endpoint: Endpoint): void {
+    this.#loops.set(endpoint, new ScrapeLoop(endpoint, this.#options));
+  }
+
+  async remove(endpoint: Endpoint): Promise<void> {
+    const loop = this.#loops.get(endpoint);
+    this.#loops.delete(endpoint);
+    await loop?.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#loops.keys()].map((endpoint) => this.remove(endpoint)));
+  }
+}
+
+class ScrapeLoop {
+  readonly #endpoint: Endpoint;
+  readonly #options: ScrapeOptions;
+  readonly #client: Client;
+  readonly #timer: Timer;
+  #isBusy = false;
+  #isClosed = false;
+
+  constructor(endpoint: Endpoint, options: ScrapeOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+    this.#client = new Client(`http://${hostPort(endpoint.spec)}`, {
+      connectTimeout: SCRAPE_TIMEOUT_MS,
+      headersTimeout: SCRAPE_TIMEOUT_MS,
+      bodyTimeout: SCRAPE_TIMEOUT_MS,
+      maxResponseSize: EXPOSITION_SIZE_MAX,
+    });
+    this.#timer = options.clock.setInterval(() => void this.#tick(), options.intervalMs);
+    void this.#tick();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer.cancel();
+    await this.#client.destroy();
+  }
+
+  /** A tick that finds the scrape before it unanswered is skipped. */
+  async #tick(): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      await this.#scrape();
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #scrape(): Promise<void> {
+    const { clock, beforeScrape, onScraped, onFailed, engine } = this.#options;
+    const sent = { scrapedAtMs: clock.nowMs(), ...beforeScrape(this.#endpoint) };
+    try {
+      const exposition = await this.#fetch();
+      if (!this.#isClosed) onScraped(this.#endpoint, readMetrics(exposition, engine), sent);
+    } catch (error) {
+      if (!this.#isClosed) onFailed(this.#endpoint, messageOf(error));
+    }
+  }
+
+  async #fetch(): Promise<string> {
+    try {
+      return await this.#fetchOnce();
+    } catch (error) {
+      // The server may have closed an idle connection just as it was used again. On a fresh one this says nothing new.
+      if (!(error instanceof errors.SocketError) || this.#isClosed) throw error;
+      return await this.#fetchOnce();
+    }
+  }
+
+  async #fetchOnce(): Promise<string> {
+    const { statusCode, body } = await this.#client.request({ method: "GET", path: "/metrics" });
+    const text = await body.text();
+    if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
+    return text;
+  }
+}
+
+/** What the exposition says; undefined where it says nothing. */
+export function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
+  const read = (spec: MetricSpec): number | undefined => findSeries(exposition, spec.name, spec.labels);
+  return {
+    queueDepthRequests: read(engine.queueDepthRequests),
+    runningRequests: read(engine.runningRequests),
+    kvCacheUsageFraction: read(engine.kvCacheUsageFraction),
+  };
+}

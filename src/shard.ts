@@ -1,0 +1,106 @@
+/**
+ * Composition root of a data shard: one long piscina task that owns its sockets, its gRPC server and its kernel instance
+ * over the shared memory. It ends when the control thread says so.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { systemClock } from "./base/clock.ts";
+import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
+import { Prng } from "./base/prng.ts";
+import { randomUuid } from "./base/uuid.ts";
+import { DecisionQueue } from "./director/decision-queue.ts";
+import { Director } from "./director/director.ts";
+import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
+import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
+import type { Transport } from "./extproc/transport/transport.ts";
+import { openaiChatParser } from "./parsing/openai-chat.ts";
+import { openaiCompletionsParser } from "./parsing/openai-completions.ts";
+import type { FromShard, ShardTask, ToShard } from "./shards/messages.ts";
+import { instantiateKernel } from "./wasm/kernel.ts";
+import { layout } from "./wasm/layout.ts";
+import { ShardMemory } from "./wasm/shard-memory.ts";
+
+/** Names reported to the control thread; further unknown ones are counted as "other" without a report. */
+const REPORTED_NAMES_MAX = layout.NAMES_MAX;
+
+/** Runs until it is told to end. Resolves then; rejects never: a shard that cannot listen says so and ends. */
+export default async function runShard(task: ShardTask): Promise<void> {
+  const send = (message: FromShard): void => task.control.postMessage(message);
+  const context = conversationContext(task, send);
+  let transport: Transport;
+  try {
+    transport = await listenGrpcJs({
+      ...task.listen,
+      clock: systemClock,
+      open: (stream) => new Conversation(stream, context),
+    });
+  } catch (error) {
+    send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });
+    return;
+  }
+  send({ kind: "listening", port: transport.port });
+  await untilTold(task.control, transport);
+  task.control.close();
+}
+
+function conversationContext(task: ShardTask, send: (message: FromShard) => void): ConversationContext {
+  const memory = new ShardMemory(task.memory, instantiateKernel(task.memory), task.shard);
+  const prng = new Prng(task.seed);
+  const decisions = new DecisionQueue({
+    memory,
+    clock: systemClock,
+    withScores: task.reportDecisions,
+    defer: (run) => setImmediate(run),
+  });
+  const director = new Director({
+    memory,
+    decisions,
+    clock: systemClock,
+    prng: prng.fork("decisions"),
+    parsers: [openaiChatParser, openaiCompletionsParser],
+    limits: { requestBodySizeMax: task.requestBodySizeMax },
+    onUnknownName: reportOnce((name) => send({ kind: "unknownName", name })),
+    ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),
+  });
+  const requestIds = prng.fork("request ids");
+  const errorCodes = Object.keys(ERROR_KINDS) as ErrorCode[];
+  return {
+    director,
+    newRequestId: () => randomUuid(requestIds),
+    onRefusal({ code, message }) {
+      memory.count(layout.SHARD_COUNTER_REFUSED + errorCodes.indexOf(code));
+      if (task.reportDecisions) send({ kind: "refusal", code, message });
+    },
+    onProtocolError(message) {
+      memory.count(layout.SHARD_COUNTER_PROTOCOL_ERRORS);
+      if (task.reportDecisions) send({ kind: "protocolError", message });
+    },
+    onStreamOpened: () => memory.count(layout.SHARD_COUNTER_STREAMS_OPENED),
+    onStreamClosed: () => memory.count(layout.SHARD_COUNTER_STREAMS_CLOSED),
+  };
+}
+
+function reportOnce(report: (name: string) => void): (name: string) => void {
+  const reported = new Set<string>();
+  return (name) => {
+    if (reported.has(name) || reported.size >= REPORTED_NAMES_MAX) return;
+    reported.add(name);
+    report(name);
+  };
+}
+
+function untilTold(control: MessagePort, transport: Transport): Promise<void> {
+  return new Promise((resolve) => {
+    control.on("message", (message: ToShard) => {
+      const graceMs = message.kind === "drain" ? message.graceMs : 0;
+      void (async () => {
+        if (graceMs > 0) await transport.drain(graceMs);
+        await transport.close();
+        resolve();
+      })();
+    });
+  });
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
+}

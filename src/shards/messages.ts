@@ -1,0 +1,33 @@
+/** What the control thread and a shard say to each other. Requests never pass here; they stay on their shard. */
+import type { MessagePort } from "node:worker_threads";
+import type { ErrorCode } from "../base/errors.ts";
+import type { DecisionRecord } from "../director/context.ts";
+
+/** What a shard is started with. */
+export interface ShardTask {
+  readonly memory: WebAssembly.Memory;
+  readonly shard: number;
+  readonly control: MessagePort;
+  readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
+  /** Seeds the draws of this shard's decisions. */
+  readonly seed: number;
+  readonly requestBodySizeMax: number;
+  /** Report every decision and refusal. */
+  readonly reportDecisions: boolean;
+}
+
+export type ToShard =
+  /** Take no new streams, serve the open ones for up to `graceMs`, then end. */
+  | { readonly kind: "drain"; readonly graceMs: number }
+  /** End now. */
+  | { readonly kind: "close" };
+
+export type FromShard =
+  | { readonly kind: "listening"; readonly port: number }
+  /** The port cannot be had; the shard ends. */
+  | { readonly kind: "listenFailed"; readonly code: string; readonly message: string }
+  /** A model that the name table does not know. */
+  | { readonly kind: "unknownName"; readonly name: string }
+  | { readonly kind: "decision"; readonly record: DecisionRecord }
+  | { readonly kind: "refusal"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "protocolError"; readonly message: string };

@@ -1,0 +1,143 @@
+/**
+ * The control side of the shards: starts them as long piscina tasks, replaces one that dies, ends them. A dead shard's
+ * charges return to zero before its successor starts; the others do not notice.
+ *
+ *   starting ─listening─► serving ─dies─► (charges returned, pause) ─► starting …
+ *                            └─drain/close─► ended
+ */
+import { createRequire } from "node:module";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { Piscina } from "piscina";
+import type { Clock } from "../base/clock.ts";
+import { ConfigError } from "../base/errors.ts";
+import type { Prng } from "../base/prng.ts";
+import type { Kernel } from "../wasm/kernel.ts";
+import type { FromShard, ShardTask, ToShard } from "./messages.ts";
+import { type Supervised, supervise } from "./supervise.ts";
+
+export interface ShardPoolOptions {
+  readonly memory: WebAssembly.Memory;
+  /** The control thread's instance; returns a dead shard's charges. */
+  readonly kernel: Kernel;
+  readonly shardCount: number;
+  readonly host: string;
+  /** 0 takes a free one, the same for all shards. */
+  readonly port: number;
+  readonly prng: Prng;
+  readonly clock: Clock;
+  readonly requestBodySizeMax: number;
+  readonly reportDecisions: boolean;
+  readonly onMessage: (shard: number, message: FromShard) => void;
+  readonly onDeath: (shard: number, reason: string) => void;
+}
+
+/** Whether several threads of this Node can listen on one port: `reusePort` came with 22.12. */
+export function supportsReusePort(version: string = process.versions.node): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 22 || (major === 22 && minor >= 12);
+}
+
+interface RunningShard {
+  readonly control: MessagePort;
+  readonly abort: AbortController;
+}
+
+export class ShardPool {
+  readonly #options: ShardPoolOptions;
+  readonly #workers: Piscina;
+  readonly #running = new Map<number, RunningShard>();
+  readonly #supervised: Supervised[] = [];
+  #port: number;
+
+  constructor(options: ShardPoolOptions) {
+    this.#options = options;
+    this.#port = options.port;
+    this.#workers = new Piscina({
+      filename: createRequire(import.meta.url).resolve("#shard"),
+      minThreads: options.shardCount,
+      maxThreads: options.shardCount,
+      // A worker that waits for tasks by blocking could not serve its sockets.
+      atomics: "disabled",
+    });
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Resolves when all shards listen. Throws a ConfigError when the port cannot be had; `end` the pool then, too. */
+  async start(): Promise<void> {
+    // The first one learns which port a 0 becomes.
+    await this.#start(0);
+    await Promise.all(Array.from({ length: this.#options.shardCount - 1 }, (_, index) => this.#start(index + 1)));
+  }
+
+  /** Ends a shard's thread as a crash would. For fault tests. */
+  kill(shard: number): void {
+    this.#running.get(shard)?.abort.abort();
+  }
+
+  /** Ends all shards: open streams are served for up to `graceMs`. */
+  async end(graceMs: number): Promise<void> {
+    const ended = this.#supervised.map((shard) => shard.end());
+    const message: ToShard = graceMs > 0 ? { kind: "drain", graceMs } : { kind: "close" };
+    for (const { control } of this.#running.values()) control.postMessage(message);
+    await Promise.all(ended);
+    await this.#workers.destroy();
+  }
+
+  /** Starts and supervises one shard; resolves when it listens for the first time. */
+  #start(shard: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onMessage = (message: FromShard): void => {
+        if (message.kind === "listening") {
+          this.#port = message.port;
+          resolve();
+        } else if (message.kind === "listenFailed") {
+          reject(listenError(this.#options.host, this.#port, message));
+        }
+        this.#options.onMessage(shard, message);
+      };
+      const supervised = supervise({
+        clock: this.#options.clock,
+        run: () => this.#run(shard, onMessage),
+        onDeath: (reason) => {
+          this.#options.kernel.resetShard(shard);
+          this.#options.onDeath(shard, reason);
+        },
+      });
+      this.#supervised.push(supervised);
+    });
+  }
+
+  /** One life of a shard. */
+  async #run(shard: number, onMessage: (message: FromShard) => void): Promise<void> {
+    const { memory, host, shardCount, prng, requestBodySizeMax, reportDecisions } = this.#options;
+    const { port1: control, port2 } = new MessageChannel();
+    const abort = new AbortController();
+    const task: ShardTask = {
+      memory,
+      shard,
+      control: port2,
+      listen: { host, port: this.#port, reusePort: shardCount > 1 },
+      seed: prng.nextU32(),
+      requestBodySizeMax,
+      reportDecisions,
+    };
+    control.on("message", onMessage);
+    this.#running.set(shard, { control, abort });
+    try {
+      await this.#workers.run(task, { transferList: [port2], signal: abort.signal });
+    } finally {
+      this.#running.delete(shard);
+      control.close();
+    }
+  }
+}
+
+function listenError(host: string, port: number, { code, message }: { code: string; message: string }): ConfigError {
+  if (code === "EADDRINUSE") {
+    return new ConfigError(`port ${port} on ${host} is taken by another program; choose another one with --grpc-port`);
+  }
+  return new ConfigError(`cannot listen on ${host}:${port}: ${message}; see --grpc-port`);
+}

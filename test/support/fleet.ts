@@ -1,0 +1,104 @@
+/** A fleet in a kernel of its own, for tests of decisions: endpoints by their load, prompts by their bytes. */
+import { EndpointColumns } from "../../src/wasm/endpoint-columns.ts";
+import { layout } from "../../src/wasm/layout.ts";
+import { PICKER_PROGRAMS, type PolicyProgram, PolicyTable, type ScorerProgram } from "../../src/wasm/policies.ts";
+import type { MemoryShape } from "../../src/wasm/regions.ts";
+import { type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
+import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
+
+/** What is known of an endpoint. Absent: never scraped. */
+export interface EndpointLoad {
+  readonly queueDepthRequests?: number;
+  readonly kvCacheUsageFraction?: number;
+  readonly scrapedAtMs?: number;
+  readonly isReachable?: boolean;
+}
+
+/** An endpoint for a test: idle and just scraped, but for what is given. */
+export function endpoint(load: EndpointLoad = {}): EndpointLoad {
+  return { queueDepthRequests: 0, kvCacheUsageFraction: 0, scrapedAtMs: NOW_MS, ...load };
+}
+
+/** An endpoint that nothing is known of. */
+export const unknownEndpoint: EndpointLoad = {};
+
+/** "Now" of decisions in tests. */
+export const NOW_MS = 1_000_000;
+export const STALE_MS = 2_000;
+export const BLOCK_SIZE = 256;
+
+export interface TestFleet extends TestKernel {
+  readonly shards: readonly ShardMemory[];
+  readonly columns: EndpointColumns;
+  /** Scores of each endpoint by the only scorer, in the order of the endpoints, as a request without a prompt sees them. */
+  scores(): number[];
+  /** Scans a chat body on shard 0 and returns its window. */
+  scan(prompt: string, options?: { model?: string; shard?: number }): number;
+  request(window?: number, seed?: number): PickRequest;
+  pick(window?: number, options?: { seed?: number; shard?: number; nowMs?: number }): Pick | undefined;
+}
+
+/** A fleet of these endpoints, in slots 0, 1, …, under a policy of these scorers. */
+export function testFleet(
+  build: KernelBuild,
+  endpoints: readonly EndpointLoad[],
+  scorers: readonly { readonly program: ScorerProgram; readonly weight: number }[],
+  options: { readonly shape?: Partial<MemoryShape>; readonly policy?: Partial<PolicyProgram> } = {},
+): TestFleet {
+  const kernel = testKernel(build, options.shape);
+  const shardCount = options.shape?.shardCount ?? 1;
+  const shards = Array.from({ length: shardCount }, (_, shard) => new ShardMemory(kernel.memory, kernel.kernel, shard));
+  const columns = new EndpointColumns(kernel.memory);
+  for (const [slot, load] of endpoints.entries()) addEndpoint(columns, slot, load);
+  const policy = new PolicyTable(kernel.memory).publish({
+    blockSize: BLOCK_SIZE,
+    blocksMax: layout.BLOCKS_MAX,
+    tokenSize: 4,
+    staleMs: STALE_MS,
+    picker: PICKER_PROGRAMS.maxScore,
+    scorers,
+    ...options.policy,
+  });
+  const shardOf = (shard = 0): ShardMemory => {
+    const memory = shards[shard];
+    if (memory === undefined) throw new Error(`the test fleet has no shard ${shard}`);
+    return memory;
+  };
+  const request = (window?: number, seed = 1): PickRequest => ({ window, policy, seedLow: seed, seedHigh: 0 });
+  return {
+    ...kernel,
+    shards,
+    columns,
+    request,
+    scores() {
+      const picked = shardOf().decide([request()], NOW_MS, { withScores: true })[0];
+      if (picked === undefined) throw new Error("no endpoint was picked");
+      shardOf().release(picked);
+      const scores = new Float64Array(kernel.memory.buffer, kernel.shardBase(0) + layout.SCORES, endpoints.length);
+      return [...scores];
+    },
+    scan(prompt, { model = "test-model", shard = 0 } = {}) {
+      const window = shardOf(shard).acquireWindow(layout.API_OPENAI_CHAT, policy);
+      if (window === undefined) throw new Error("the test fleet has no free window");
+      const body = Buffer.from(JSON.stringify({ model, messages: [{ role: "user", content: prompt }] }));
+      const fault = shardOf(shard).feed(window, body, true);
+      if (fault !== undefined) throw new Error(`the scanner refused a test body: ${JSON.stringify(fault)}`);
+      return window;
+    },
+    pick: (window, { seed, shard, nowMs = NOW_MS } = {}) =>
+      shardOf(shard).decide([request(window, seed)], nowMs, { withScores: true })[0],
+  };
+}
+
+function addEndpoint(columns: EndpointColumns, slot: number, load: EndpointLoad): void {
+  columns.add(slot, `10.0.${slot >> 8}.${slot & 255}:8000`);
+  if (load.isReachable === false) columns.setReachable(slot, false);
+  if (load.scrapedAtMs === undefined) return;
+  columns.setScraped(slot, {
+    queueDepthRequests: load.queueDepthRequests,
+    runningRequests: 0,
+    kvCacheUsageFraction: load.kvCacheUsageFraction,
+    inFlightAtScrape: 0,
+    scrapedAtMs: load.scrapedAtMs,
+  });
+}
