@@ -104,7 +104,7 @@ function checkKeyTable(report: usize): u32 {
   const slots = keyTableMask() + 1;
   let keys: u32 = 0;
   for (let position: u64 = 0; position < slots; position++) {
-    const at = keyTable() + (<usize>position) * INDEX_SLOT_SIZE;
+    const at = keyTable() + <usize>position * INDEX_SLOT_SIZE;
     const key = load<u64>(at);
     const tagAndRef = load<u64>(at, 8);
     if (key == 0) {
@@ -129,7 +129,7 @@ function isReachedOnce(key: u64, position: u64): bool {
   const mask = keyTableMask();
   let probe = key & mask;
   while (probe != position) {
-    const found = load<u64>(keyTable() + (<usize>probe) * INDEX_SLOT_SIZE);
+    const found = load<u64>(keyTable() + <usize>probe * INDEX_SLOT_SIZE);
     if (found == 0 || found == key) return false;
     probe = (probe + 1) & mask;
   }

@@ -138,7 +138,7 @@ export function addToIndexCounter(counter: u32, amount: i64): void {
 }
 
 export function setRecord(set: u32): usize {
-  return <usize>SET_RECORDS + (<usize>set) * SET_RECORD_STRIDE;
+  return <usize>SET_RECORDS + <usize>set * SET_RECORD_STRIDE;
 }
 
 /** Mixes a slot number so that XORs of a few of them spread over 32 bits (the finalizer of MurmurHash3). */
@@ -302,13 +302,13 @@ function lowestTwo(mask: usize): u32 {
   let at: usize = 0;
   while (load<u64>(mask + at) == 0) at += 8;
   let members = load<u64>(mask + at);
-  const first = (<u32>at << 3) + <u32>ctz(members);
+  const first = ((<u32>at) << 3) + <u32>ctz(members);
   members &= members - 1;
   while (members == 0) {
     at += 8;
     members = load<u64>(mask + at);
   }
-  return twoHolders(first, (<u32>at << 3) + <u32>ctz(members));
+  return twoHolders(first, ((<u32>at) << 3) + <u32>ctz(members));
 }
 
 /** The holder of a single, the lower of a pair. */

@@ -70,8 +70,10 @@ import {
   WINDOW_PARTS,
   WINDOW_RESULT,
   WINDOW_SCAN_CONTAINERS,
+  WINDOW_SCAN_CONTEXT,
   WINDOW_SCAN_CONTEXTS,
   WINDOW_SCAN_DEPTH,
+  WINDOW_SCAN_IN_OBJECT,
   WINDOW_SCAN_KEY,
   WINDOW_SCAN_ORIGIN,
   WINDOW_SCAN_STATE,
@@ -95,7 +97,7 @@ export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, blockSi
   const window = windowBase(shardBase(shardNumber), windowNumber);
   memory.fill(window, 0, WINDOW_SCAN_CONTAINERS);
   memory.fill(window + WINDOW_PARTS, 0, PARTS_COUNT * PART_STRIDE);
-  store<u8>(window, <u8>OUTSIDE, WINDOW_SCAN_CONTEXTS);
+  store<u32>(window, OUTSIDE, WINDOW_SCAN_CONTEXT);
   store<u32>(window, api, WINDOW_API);
   store<u32>(window, blockSize, WINDOW_BLOCK_SIZE);
 }
@@ -130,24 +132,24 @@ function scanChunk(window: usize, staging: usize, from: usize, end: usize): usiz
   let state = load<u32>(window, WINDOW_SCAN_STATE);
   while (from < end) {
     if (state >= IN_KEY) {
-      if (state == REFUSED) return from;
       from = scanToken(window, staging, state, from, end);
       state = load<u32>(window, WINDOW_SCAN_STATE);
+      if (state == REFUSED) return from;
       continue;
     }
     const byte = <u32>load<u8>(from);
-    if (byte <= SPACE) {
-      if (!isWhiteSpace(byte)) state = refuseJson(window);
-      else from++;
-      continue;
+    if (byte > SPACE) {
+      if (byte == QUOTE) state = beginString(window, staging, state, from);
+      else if (byte == COLON) state = takeColon(window, staging, state);
+      else if (byte == COMMA) state = takeComma(window, staging, state);
+      else if ((byte | 0x20) == OBJECT_END) state = endContainer(window, staging, state, byte);
+      else state = beginValue(window, staging, state, byte, from);
+      if (state == REFUSED) return from;
+    } else if (!isWhiteSpace(byte)) {
+      refuseJson(window);
+      return from;
     }
-    if (byte == QUOTE) state = beginString(window, staging, state, from);
-    else if (byte == COLON) state = takeColon(window, staging, state);
-    else if (byte == COMMA) state = takeComma(window, staging, state);
-    else if ((byte | 0x20) == OBJECT_END) state = endContainer(window, staging, state, byte);
-    else state = beginValue(window, staging, state, byte, from);
-    // A number or literal is read from its first byte on.
-    if (state < IN_NUMBER) from++;
+    from++;
   }
   store<u32>(window, state, WINDOW_SCAN_STATE);
   return from;
@@ -164,13 +166,13 @@ function scanToken(window: usize, staging: usize, state: u32, from: usize, end: 
 
 function takeColon(window: usize, staging: usize, state: u32): u32 {
   if (state != EXPECT_COLON) return refuseJson(window);
-  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, COLON);
+  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, COLON);
   return EXPECT_VALUE;
 }
 
 function takeComma(window: usize, staging: usize, state: u32): u32 {
   if (state != EXPECT_COMMA_OR_END) return refuseJson(window);
-  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, COMMA);
+  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, COMMA);
   else if (load<u32>(window, WINDOW_SCAN_DEPTH) == 1) closePart(window, staging);
   return isInObject(window) ? EXPECT_KEY : EXPECT_VALUE;
 }
@@ -179,9 +181,9 @@ function takeComma(window: usize, staging: usize, state: u32): u32 {
 function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32 {
   if (state != EXPECT_COMMA_OR_END && state != EXPECT_KEY_OR_END && state != EXPECT_ELEMENT_OR_END) return refuseJson(window);
   if (isInObject(window) != (byte == OBJECT_END)) return refuseJson(window);
-  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, byte);
+  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, byte);
   const depth = load<u32>(window, WINDOW_SCAN_DEPTH) - 1;
-  store<u32>(window, depth, WINDOW_SCAN_DEPTH);
+  enterDepth(window, depth);
   if (depth > 0) return EXPECT_COMMA_OR_END;
   closePart(window, staging);
   return EXPECT_NOTHING;
@@ -189,7 +191,7 @@ function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32
 
 function beginString(window: usize, staging: usize, state: u32, from: usize): u32 {
   if (!acceptsKey(state)) return beginValue(window, staging, state, QUOTE, from);
-  const context = contextOf(window);
+  const context = load<u32>(window, WINDOW_SCAN_CONTEXT);
   return beginText(window, staging, IN_KEY, context <= TAKE_RAW ? context : SINK_KEY);
 }
 
@@ -198,7 +200,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
   const kind = kindOf(byte);
   if (kind == KIND_NONE || !acceptsValue(state)) return refuseJson(window);
   if (state == EXPECT_BODY && kind != KIND_OBJECT) return refuse(window, SCAN_NOT_AN_OBJECT);
-  let take = contextOf(window);
+  let take = load<u32>(window, WINDOW_SCAN_CONTEXT);
   if (take > TAKE_RAW) {
     const action = valueAction(load<u32>(window, WINDOW_API), take, load<u32>(window, WINDOW_SCAN_KEY), kind);
     if ((action & WRONG_TYPE) != 0) return refuse(window, SCAN_WRONG_TYPE);
@@ -212,9 +214,9 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
     case KIND_STRING:
       return beginText(window, staging, IN_STRING, take);
     case KIND_NUMBER:
-      return beginNumber(window, take);
+      return beginNumber(window, staging, take, byte);
     default:
-      return beginLiteral(window, take, kind);
+      return beginLiteral(window, staging, take, byte, kind);
   }
 }
 
@@ -232,7 +234,6 @@ function beginContainer(window: usize, staging: usize, byte: u32, context: u32):
   const depth = load<u32>(window, WINDOW_SCAN_DEPTH) + 1;
   if (depth > JSON_DEPTH_MAX) return refuse(window, SCAN_TOO_DEEP);
   if (context == TAKE_RAW) stageByte(window, staging, byte);
-  store<u32>(window, depth, WINDOW_SCAN_DEPTH);
   assert(depth < CONTEXTS_MAX - 1 || context <= TAKE_RAW);
   if (depth < CONTEXTS_MAX) store<u8>(window + depth, <u8>context, WINDOW_SCAN_CONTEXTS);
   const bits = window + (depth >> 3);
@@ -240,17 +241,21 @@ function beginContainer(window: usize, staging: usize, byte: u32, context: u32):
   const others = <u32>load<u8>(bits, WINDOW_SCAN_CONTAINERS) & ~bit;
   const isObject = byte == OBJECT_BEGIN;
   store<u8>(bits, <u8>(isObject ? others | bit : others), WINDOW_SCAN_CONTAINERS);
+  enterDepth(window, depth);
   return isObject ? EXPECT_KEY_OR_END : EXPECT_ELEMENT_OR_END;
 }
 
-/** Context of the innermost open container. All containers below level CONTEXTS_MAX − 1 have that level's. */
-function contextOf(window: usize): u32 {
-  return <u32>load<u8>(window + min<u32>(load<u32>(window, WINDOW_SCAN_DEPTH), CONTEXTS_MAX - 1), WINDOW_SCAN_CONTEXTS);
+/** Makes the container at this depth the innermost one. All below level CONTEXTS_MAX − 1 have that level's context. */
+function enterDepth(window: usize, depth: u32): void {
+  const context = <u32>load<u8>(window + min<u32>(depth, CONTEXTS_MAX - 1), WINDOW_SCAN_CONTEXTS);
+  const isObject = (<u32>load<u8>(window + (depth >> 3), WINDOW_SCAN_CONTAINERS) >> (depth & 7)) & 1;
+  store<u32>(window, depth, WINDOW_SCAN_DEPTH);
+  store<u32>(window, context, WINDOW_SCAN_CONTEXT);
+  store<u32>(window, isObject, WINDOW_SCAN_IN_OBJECT);
 }
 
 function isInObject(window: usize): bool {
-  const depth = load<u32>(window, WINDOW_SCAN_DEPTH);
-  return ((<u32>load<u8>(window + (depth >> 3), WINDOW_SCAN_CONTAINERS) >> (depth & 7)) & 1) != 0;
+  return load<u32>(window, WINDOW_SCAN_IN_OBJECT) != 0;
 }
 
 function isWhiteSpace(byte: u32): bool {

@@ -7,7 +7,7 @@
  * `surrogate` a high surrogate that still lacks its low one. A surrogate that stays alone becomes U+FFFD, as it does in
  * TextEncoder, so equal prompts give equal bytes however their client escapes. Bytes from 0x80 pass unchecked.
  */
-import { SINK_KEY, SINK_MODEL, SINK_TEXT, TAKE_RAW } from "./json-grammar";
+import { SINK_KEY, SINK_MODEL, SINK_TEXT, TAKE_NOTHING, TAKE_RAW } from "./json-grammar";
 import { keyCode } from "./json-keys";
 import { EXPECT_COLON, EXPECT_COMMA_OR_END, IN_KEY, refuse, refuseJson } from "./json-states";
 import {
@@ -53,6 +53,12 @@ export function beginText(window: usize, staging: usize, state: u32, sink: u32):
 /** Reads on in a key or string. Returns where it stopped: after the closing quote, at the chunk's end, or refused. */
 export function scanString(window: usize, staging: usize, from: usize, end: usize): usize {
   const sink = load<u32>(window, WINDOW_SCAN_SINK);
+  const shortSize = takeShort(window, staging, sink, from, end);
+  if (shortSize != NOT_SHORT) {
+    const isKey = load<u32>(window, WINDOW_SCAN_STATE) == IN_KEY;
+    store<u32>(window, isKey ? EXPECT_COLON : EXPECT_COMMA_OR_END, WINDOW_SCAN_STATE);
+    return from + shortSize + 1;
+  }
   const textStart = load<u32>(window, WINDOW_SCAN_STAGED);
   from = unescape(window, staging, from, end);
   if (sink != SINK_TEXT && sink != TAKE_RAW) {
@@ -71,6 +77,37 @@ export function scanString(window: usize, staging: usize, from: usize, end: usiz
   }
   store<u32>(window, endString(window, staging, sink, from), WINDOW_SCAN_STATE);
   return from + 1;
+}
+
+const NOT_SHORT: u32 = 16;
+function takeShort(window: usize, staging: usize, sink: u32, from: usize, end: usize): u32 {
+  if (from + 16 > end || isInEscape(window)) return NOT_SHORT;
+  const bytes = v128.load(from);
+  const size = ctz(specialBytes(bytes));
+  if (size >= 16) return NOT_SHORT;
+  if (<u32>load<u8>(from + size) != QUOTE) return NOT_SHORT;
+  switch (sink) {
+    case SINK_KEY:
+      if (load<u32>(window, WINDOW_SCAN_KEY_SIZE) != 0) return NOT_SHORT;
+      store<u32>(window, keyCode(from, size), WINDOW_SCAN_KEY);
+      return size;
+    case SINK_TEXT: {
+      const staged = load<u32>(window, WINDOW_SCAN_STAGED);
+      v128.store(staging + staged, bytes);
+      store<u32>(window, staged + size, WINDOW_SCAN_STAGED);
+      return size;
+    }
+    case TAKE_RAW: {
+      const staged = load<u32>(window, WINDOW_SCAN_STAGED);
+      v128.store(staging + staged, bytes);
+      store<u8>(staging + staged + size, <u8>QUOTE);
+      store<u32>(window, staged + size + 1, WINDOW_SCAN_STAGED);
+      return size;
+    }
+    case TAKE_NOTHING:
+      return size;
+  }
+  return NOT_SHORT;
 }
 
 /** The closing quote, at address `quote`. Returns the next state. */
@@ -111,9 +148,17 @@ function unescape(window: usize, staging: usize, from: usize, end: usize): usize
       break;
     }
     if (<u32>load<u8>(from) != BACKSLASH) break;
+    while (from + ESCAPE_SIZE_MAX <= end && load<u16>(from) == 0x755c) {
+      const unit = inline.always(hexValue(load<u32>(from, 2)));
+      if (unit - 0x800 >= 0xd000) break;
+      store<u32>(to, (0xe0 | (unit >> 12)) | ((0x80 | ((unit >> 6) & 63)) << 8) | ((0x80 | (unit & 63)) << 16));
+      to += 3;
+      from += 6;
+    }
+    if (from < end && load<u8>(from) != BACKSLASH) continue;
     do {
       let size: u32 = 0;
-      if (from + ESCAPE_SIZE_MAX <= end) size = unescapeWhole(from, to);
+      if (from + ESCAPE_SIZE_MAX <= end) size = inline.always(unescapeWhole(from, to));
       if (size == 0) {
         store<u32>(window, PHASE_BACKSLASH, WINDOW_SCAN_PHASE);
         store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
@@ -154,7 +199,7 @@ function unescapeWhole(from: usize, to: usize): u32 {
     return byte != 0 ? (2 << 8) | 1 : 0;
   }
   const unit = hexValue(load<u32>(from, 2));
-  if ((unit & 0xf800) != 0xd800) return unit == NOT_HEX ? 0 : (6 << 8) | encodeUtf8(to, unit);
+  if ((unit & 0xf800) != 0xd800) return unit == NOT_HEX ? 0 : (6 << 8) | inline.always(encodeUtf8(to, unit));
   if (unit >= 0xdc00 || load<u16>(from, 6) != 0x755c /* \u */) return 0;
   const low = hexValue(load<u32>(from, 8));
   if ((low & 0xfffffc00) != 0xdc00) return 0;

@@ -131,17 +131,17 @@ export function findEntry(slot: u32, key: u64): u32 {
 }
 
 export function laneRecord(slot: u32): usize {
-  return <usize>LANES_RECORDS + (<usize>slot) * LANE_STRIDE;
+  return <usize>LANES_RECORDS + <usize>slot * LANE_STRIDE;
 }
 
 export function entryAddress(entry: u32): usize {
-  return (<usize>load<u32>(LANES_ENTRIES)) + (<usize>entry) * LANE_ENTRY_SIZE;
+  return <usize>load<u32>(LANES_ENTRIES) + <usize>entry * LANE_ENTRY_SIZE;
 }
 
 /** Bucket of a key in a slot's lane. Keys are uniform hashes already; the slot only has to tell lanes apart. */
 function bucketAddress(slot: u32, key: u64): usize {
-  const hash = key + (<u64>slot) * 0x9e3779b97f4a7c15;
-  return (<usize>(<u32>hash & load<u32>(LANES_BUCKET_MASK)) << 2) + LANES_BUCKETS;
+  const hash = key + <u64>slot * 0x9e3779b97f4a7c15;
+  return ((<usize>(<u32>hash & load<u32>(LANES_BUCKET_MASK))) << 2) + LANES_BUCKETS;
 }
 
 /** Puts an entry behind `newer`, or at the newest end when that is 0. */

@@ -176,6 +176,8 @@ export const INDEX_SETS: u32 = INDEX + INDEX_HEAD_SIZE;
 /** The writer's own tables over the sets: reference counts, hash-consing, transitions, quarantine. */
 export const INDEX_PRIVATE: u32 = INDEX_SETS + SETS_MAX * MASK_SIZE;
 export const INDEX_PRIVATE_SIZE: u32 = 4194304;
+/** Keys that the lanes have given up, on their way to `removeBlocks`: BLOCKS_MAX u64, first in the private area. */
+export const INDEX_EVICTED_KEYS: u32 = INDEX_PRIVATE;
 export const INDEX_END: u32 = INDEX_PRIVATE + INDEX_PRIVATE_SIZE;
 
 // Key table: 2^indexSlotsLog2 slots of 16 bytes, linear probing from key & (slots − 1), load ≤ INDEX_LOAD_PERCENT.
@@ -373,44 +375,47 @@ export const WINDOW_BLOCKS_BEYOND: u32 = 52;
 export const WINDOW_SCAN: u32 = 64;
 export const WINDOW_SCAN_SIZE: u32 = 960;
 // Scanner state: what must outlive one `scanBody` call, zeroed by `scanBegin`. u32 unless said otherwise.
-//  64        68        72          76        80         84          88       92        96          100
-//  ├─────────┼─────────┼───────────┼─────────┼──────────┼───────────┼────────┼─────────┼───────────┼───────────┐
-//  │ state   │ depth   │ key       │ keySize │ sink     │ phase     │ value  │ sign    │ surrogate │ origin    │
-//  ├─────────┼─────────┼───────────┴─────────┼──────────┼───────────┴────────┴─────────┴───────────┴───────────┘
-//  │ part    │ staged  │ caps[2]             │ capFacts │
-//  ├─────────┴─────────┼─────────────────────┼──────────┴───────────┬────────────────────────────────┐
-//  │ partSizes[6]      │ keyBytes u8[32]     │ contexts u8[16]      │ containers: a bit per level    │
-//  └───────────────────┴─────────────────────┴──────────────────────┴────────────────────────────────┘
-//  128                 160                   192                    208                              337
-/** What the automaton waits for (`json-states.ts`), and how many containers are open. */
+//  64          68           72            76           80         84           88           92        96
+//  ├───────────┼────────────┼─────────────┼────────────┼──────────┼────────────┼────────────┼─────────┼───────────┐
+//  │ state     │ depth      │ context     │ isInObject │ key      │ keySize    │ sink       │ phase   │ value     │
+//  ├───────────┼────────────┼─────────────┼────────────┼──────────┼────────────┴────────────┼─────────┴───────────┤
+//  │ sign      │ surrogate  │ origin      │ part       │ staged   │ caps[2]                 │ capFacts            │
+//  ├───────────┴────────────┼─────────────┴────────────┼──────────┴────────────┬────────────┴─────────────────────┤
+//  │ partSizes[6] at 132    │ keyBytes u8[32] at 160   │ contexts u8[16] at 192│ containers bit[1025] at 208      │
+//  └────────────────────────┴──────────────────────────┴───────────────────────┴──────────────────────────────────┘
+/** What the automaton waits for (`json-states.ts`). */
 export const WINDOW_SCAN_STATE: u32 = 64;
+/** Open containers; the context of the innermost one, and whether it is an object. */
 export const WINDOW_SCAN_DEPTH: u32 = 68;
-/** The last key: its code (`json-grammar.ts`), and its unescaped bytes, zero-padded; a size above KEY_SIZE_MAX: too long. */
-export const WINDOW_SCAN_KEY: u32 = 72;
-export const WINDOW_SCAN_KEY_SIZE: u32 = 76;
+export const WINDOW_SCAN_CONTEXT: u32 = 72;
+export const WINDOW_SCAN_IN_OBJECT: u32 = 76;
+/** Code of the last key (`json-keys.ts`); its unescaped bytes while it is cut by a chunk's end, and how many. */
+export const WINDOW_SCAN_KEY: u32 = 80;
+export const WINDOW_SCAN_KEY_SIZE: u32 = 84;
 export const WINDOW_SCAN_KEY_BYTES: u32 = 160;
 /** The string, number or literal being read: where it goes, how far it is, and what has been read of it. */
-export const WINDOW_SCAN_SINK: u32 = 80;
-export const WINDOW_SCAN_PHASE: u32 = 84;
-export const WINDOW_SCAN_VALUE: u32 = 88;
-export const WINDOW_SCAN_SIGN: u32 = 92;
+export const WINDOW_SCAN_SINK: u32 = 88;
+export const WINDOW_SCAN_PHASE: u32 = 92;
+export const WINDOW_SCAN_VALUE: u32 = 96;
+export const WINDOW_SCAN_SIGN: u32 = 100;
 /** A high surrogate whose low one has not come yet, or 0. */
-export const WINDOW_SCAN_SURROGATE: u32 = 96;
-/** Address at which the body would begin if it lay in front of the current chunk: body offset = address − origin. */
-export const WINDOW_SCAN_ORIGIN: u32 = 100;
-/** The open part, plus 1, or 0; and its canonical bytes that are not hashed yet. */
-export const WINDOW_SCAN_PART: u32 = 104;
-export const WINDOW_SCAN_STAGED: u32 = 108;
-/** The output caps found so far, CAP_… each, and a bit for each that is known. */
-export const WINDOW_SCAN_CAPS: u32 = 112;
-export const WINDOW_SCAN_CAP_FACTS: u32 = 120;
-/** Canonical bytes per part, all hashed or skipped ones. */
-export const WINDOW_SCAN_PART_SIZES: u32 = 128;
+export const WINDOW_SCAN_SURROGATE: u32 = 104;
+/** Address at which the body would begin if all of it lay before the current chunk: body offset = address − origin. */
+export const WINDOW_SCAN_ORIGIN: u32 = 108;
+/** The open part plus 1, or 0; its canonical bytes that are not hashed yet. */
+export const WINDOW_SCAN_PART: u32 = 112;
+export const WINDOW_SCAN_STAGED: u32 = 116;
+/** The two output caps, and a bit for each that has been found. */
+export const WINDOW_SCAN_CAPS: u32 = 120;
+export const WINDOW_SCAN_CAP_FACTS: u32 = 128;
+/** Canonical bytes per part, without those still staged. */
+export const WINDOW_SCAN_PART_SIZES: u32 = 132;
 /** Context of each of the first CONTEXTS_MAX levels. Deeper containers are skipped or raw, as their parents are. */
 export const WINDOW_SCAN_CONTEXTS: u32 = 192;
 export const CONTEXTS_MAX: u32 = 16;
 /** Bit n: the container at depth n is an object. Depths are 1 … JSON_DEPTH_MAX. */
 export const WINDOW_SCAN_CONTAINERS: u32 = 208;
+
 export const WINDOW_MODEL: u32 = 1024;
 export const WINDOW_SALT: u32 = 1280;
 /** Per part u32 firstId, u32 idCount, in the order in which parts are chained: PART_TOOLS, PART_SYSTEM, PART_PROMPT. */

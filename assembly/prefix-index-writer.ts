@@ -40,7 +40,7 @@ export function writerReset(setLimit: u32): void {
   const table = keyTable();
   const slots = keyTableMask() + 1;
   for (let position: u64 = 0; position < slots; position++) {
-    const slot = table + (<usize>position) * INDEX_SLOT_SIZE;
+    const slot = table + <usize>position * INDEX_SLOT_SIZE;
     if (load<u64>(slot) != 0) atomic.store<u64>(slot, 0);
     if (load<u64>(slot, 8) != 0) atomic.store<u64>(slot, 0, 8);
   }
@@ -136,7 +136,7 @@ function findSlot(key: u64): usize {
   const mask = keyTableMask();
   let position = key & mask;
   while (true) {
-    const at = table + (<usize>position) * INDEX_SLOT_SIZE;
+    const at = table + <usize>position * INDEX_SLOT_SIZE;
     const found = load<u64>(at);
     if (found == key || found == 0) return at;
     position = (position + 1) & mask;
@@ -152,7 +152,7 @@ function replaceRef(at: usize, key: u64, ref: u32, next: u32): void {
 
 /** Stores ref and tag in one access (M5). */
 function publishRef(at: usize, key: u64, ref: u32): void {
-  atomic.store<u64>(at, ((key >> 32) << 32) | (<u64>ref), 8);
+  atomic.store<u64>(at, ((key >> 32) << 32) | <u64>ref, 8);
 }
 
 /** Takes a key out and moves back the keys behind it that a probe would no longer reach (M7). */
@@ -165,20 +165,20 @@ function deleteKey(at: usize): void {
   let position = hole;
   while (true) {
     position = (position + 1) & mask;
-    const source = table + (<usize>position) * INDEX_SLOT_SIZE;
+    const source = table + <usize>position * INDEX_SLOT_SIZE;
     const key = load<u64>(source);
     if (key == 0) break;
     const home = key & mask;
     // A key whose home lies behind the hole is reached without it.
     if (((position - home) & mask) < ((position - hole) & mask)) continue;
-    const target = table + (<usize>hole) * INDEX_SLOT_SIZE;
+    const target = table + <usize>hole * INDEX_SLOT_SIZE;
     atomic.store<u64>(target, load<u64>(source, 8), 8);
     atomic.store<u64>(target, key);
     const version = versions + ((<usize>(home / INDEX_WINDOW_SLOTS)) << 2);
     atomic.store<u32>(version, load<u32>(version) + 1);
     hole = position;
   }
-  const free = table + (<usize>hole) * INDEX_SLOT_SIZE;
+  const free = table + <usize>hole * INDEX_SLOT_SIZE;
   atomic.store<u64>(free, 0);
   store<u64>(free, 0, 8);
   store<u32>(INDEX + INDEX_KEY_COUNT, load<u32>(INDEX + INDEX_KEY_COUNT) - 1);

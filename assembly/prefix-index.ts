@@ -4,18 +4,19 @@
  * do is under-report for an instant, never invent a holder (M5 … M8).
  *
  * What an endpoint holds is prefix-closed (M11), so a look-up may jump: it probes every STRIDE-th key and bisects only
- * where an endpoint is lost between two probes.
+ * where an endpoint is lost between two probes. No key is probed twice, so at its worst (every endpoint lost elsewhere) it
+ * costs what the linear walk costs, and there is no need to fall back to that.
  *
- *   keys    0 · · · · · · · 64 · · · · · · · 128 · · · · · · 192
- *   probes  A B C           A B              A               A        C is lost in (0, 64], B in (64, 128]: bisect both
+ *   keys    0 · · · · · · · 128 · · · · · · 256 · · · · · · 384
+ *   probes  A B C           A B              A               A        C is lost in (0, 128], B in (128, 256]: bisect both
  */
 import { INDEX_SETS, INDEX_SLOT_SIZE, INDEX_WINDOW_SLOTS, MASK_SIZE, REF_SET } from "./layout";
 import { keyTable, keyTableMask, keyTableVersions } from "./memory";
 
 export { overlayMatch, readBegin, readEnd, ringPush } from "./ring";
 
-/** Keys between two probes of the jump search. */
-const STRIDE: u32 = 64;
+/** Keys between two probes of the jump search. 128: knee of `bench/micro/prefix-index`, which is flat from 64 to 256. */
+const STRIDE: u32 = 128;
 /** How often a probe starts again because the writer moved keys meanwhile; then the key counts as absent. */
 const PROBE_ATTEMPTS_MAX: u32 = 8;
 
@@ -149,7 +150,7 @@ export function findRef(plainKey: u64): u32 {
   let position = home;
   let attempts: u32 = 0;
   while (true) {
-    const slot = table + (<usize>position) * INDEX_SLOT_SIZE;
+    const slot = table + <usize>position * INDEX_SLOT_SIZE;
     const found = atomic.load<u64>(slot);
     if (found == key) {
       const tagAndRef = atomic.load<u64>(slot, 8);
@@ -198,7 +199,7 @@ function splitMask(ref: u32, group: usize, kept: usize, lost: usize, size: usize
 
 /** The bitmap of an interned holder set. */
 export function setMask(set: u32): usize {
-  return <usize>INDEX_SETS + (<usize>set) * MASK_SIZE;
+  return <usize>INDEX_SETS + <usize>set * MASK_SIZE;
 }
 
 /** The 64 mask bits at byte `at` that a ref without a set stands for. A lone holder fills both places of the pair. */
@@ -207,8 +208,8 @@ function refWord(ref: u32, at: usize): u64 {
   const first = (ref >> 2) & 1023;
   const second = (ref & 3) == 1 ? first : (ref >> 12) & 1023;
   let word: u64 = 0;
-  if (<usize>(first >> 6) << 3 == at) word = (<u64>1) << (first & 63);
-  if (<usize>(second >> 6) << 3 == at) word |= (<u64>1) << (second & 63);
+  if ((<usize>(first >> 6)) << 3 == at) word = (<u64>1) << (first & 63);
+  if ((<usize>(second >> 6)) << 3 == at) word |= (<u64>1) << (second & 63);
   return word;
 }
 

@@ -10,11 +10,12 @@ import { type AdminServer, startMetricsServer } from "./admin/metrics-server.ts"
 import type { Clock } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
 import { BUILTIN_PLUGINS } from "./builtins.ts";
-import { DEFAULT_CONFIG } from "./config/defaults.ts";
+import { DEFAULT_CONFIG, INDEX_HOLDINGS_MAX } from "./config/defaults.ts";
 import { readEndpointsFile } from "./discovery/file/endpoints-file.ts";
 import { FleetWatch } from "./endpoints/fleet-watch.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { PluginRegistry } from "./framework/registry.ts";
+import type { IndexWriterTask } from "./index-writer.ts";
 import { type CompiledPolicy, compilePolicy } from "./scheduling/policy.ts";
 import { vllm } from "./scrape/engines/vllm.ts";
 import { Scraper } from "./scrape/scraper.ts";
@@ -176,9 +177,11 @@ function startIndexWriter(
 ): Closer {
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
+  const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
+  const task: IndexWriterTask = { memory, lanes: { blocksPerEndpoint, blocksTotal: INDEX_HOLDINGS_MAX } };
   const writer = supervise({
     clock,
-    run: () => workers.run({ memory, lanes: { blocksPerEndpointMax: policy.prefixCache.blocksPerEndpointMax } }),
+    run: () => workers.run(task),
     onDeath: (reason) => {
       onRestart();
       logger.error({ reason }, "the index writer died; it starts again with an empty prefix index");

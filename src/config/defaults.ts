@@ -45,6 +45,12 @@ export const STREAM_WINDOW_COUNT = 2_048;
 /** 2^20 key slots hold 734,003 distinct blocks (188 MB of prompt text) in 16 MiB. */
 export const INDEX_SLOTS_LOG2 = 20;
 
+/**
+ * Blocks held, counted per endpoint, over the whole fleet: 134 endpoints at the default of 31,250 blocks each, in up to
+ * 134 MB of the index writer's private memory. Beyond it the fullest endpoints forget first.
+ */
+export const INDEX_HOLDINGS_MAX: number = 2 ** 22;
+
 /** A prompt of a million tokens takes some 5 MB; 64 MiB leaves room for images in base64. */
 export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
 

@@ -24,6 +24,31 @@ export interface Kernel {
   readEnd(shard: number): void;
   /** Tells the index writer what a picked endpoint holds from now on; 0 when the ring is full. */
   ringPush(shard: number, slot: number, generation: number, keys: number, keyCount: number): number;
+  // prefix-index, for the index writer
+  /** Empties the index under its readers, and skips what the rings hold. Holder sets 1 … setLimit − 1 are used. */
+  writerReset(setLimit: number): void;
+  /** Notes that the endpoint holds these keys, head first; returns how many the table and the set pool took. */
+  storeBlocks(slot: number, keys: number, count: number): number;
+  /** Notes that the endpoint no longer holds these keys, tail first; returns how many it held. */
+  removeBlocks(slot: number, keys: number, count: number): number;
+  /** Ends a batch of changes. */
+  raiseEpoch(): void;
+  /** First slot from `from` on whose clearing is asked for and not done; ENDPOINTS_MAX when there is none. */
+  nextClearRequest(from: number): number;
+  /** Number N of the first broken invariant MN of the index, 0 when all hold; where it broke goes to `report`. For tests. */
+  checkIndex(report: number): number;
+  // lanes: over the index writer's private memory only
+  lanesInit(limit: number, bucketsLog2: number): void;
+  /** How many leading keys of the chain at LANES_KEYS the lane holds; they become its newest. */
+  laneMatch(slot: number, keyCount: number): number;
+  /** Adds keys held … held + count − 1 of that chain. */
+  laneInsert(slot: number, held: number, count: number): void;
+  /** Takes up to `count` of the oldest blocks out, leaving `keep`; their keys stand at LANES_EVICTED, tails first. */
+  laneEvict(slot: number, count: number, keep: number): number;
+  laneFullest(): number;
+  /** Writes the lane's keys, newest first, to `target`; returns their count. For tests. */
+  laneKeys(slot: number, target: number, max: number): number;
+  checkLanes(report: number): number;
   // json-scan
   /** Readies a stream window for a new body of the given API (`layout.API_…`). */
   scanBegin(shard: number, window: number, api: number, blockSize: number): void;
@@ -40,8 +65,11 @@ export interface Kernel {
   resetShard(shard: number): void;
 }
 
+/** The debug build keeps its assertions. */
+export type KernelBuild = "release" | "debug";
+
 /** Instantiates the kernel over a memory. Throws when it was built from another layout than this program. */
-export function instantiateKernel(memory: WebAssembly.Memory, build: "release" | "debug" = "release"): Kernel {
+export function instantiateKernel(memory: WebAssembly.Memory, build: KernelBuild = "release"): Kernel {
   const path = createRequire(import.meta.url).resolve(build === "release" ? "#kernel" : "#kernel-debug");
   const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { memory } });
   assertSameLayout(instance.exports);

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
 import { closeFleet, startFleet } from "../../../src/simulator/fleet.ts";
-import { startSimulator } from "../../../src/simulator/simulator.ts";
+import { type Simulator, startSimulator } from "../../../src/simulator/simulator.ts";
 import {
   askChat,
   type ChatAnswer,
@@ -202,8 +202,7 @@ describe("time", () => {
     const answers: Promise<unknown>[] = [];
     for (const [index, content] of ["one", "two", "three"].entries()) {
       answers.push(askChat(simulator, content, { max_tokens: 2 }).then(() => order.push(content)));
-      const state = simulator.state;
-      await until(() => state.call(simulator).runningRequests + state.call(simulator).waitingRequests > index, content);
+      await until(() => requestsWithin(simulator) === index + 1, `request ${index} is there`);
     }
     for (const finished of [1, 2, 3]) {
       // 12 ms of overhead, a few prompt tokens of 0.0625 ms and one more token after 12 ms.
@@ -222,11 +221,7 @@ describe("time", () => {
       const texts: Promise<string>[] = [];
       for (let index = 0; index < 6; index++) {
         texts.push(postChat(simulator, `question ${index % 4}`).then((response) => response.text()));
-        await until(() => waitingAndRunning() === index + 1, `request ${index} is there`);
-      }
-      function waitingAndRunning(): number {
-        const { runningRequests, waitingRequests } = simulator.state();
-        return runningRequests + waitingRequests;
+        await until(() => requestsWithin(simulator) === index + 1, `request ${index} is there`);
       }
       while (clock.advanceToNext());
       return (await Promise.all(texts)).join("\n") + (await getText(simulator, "/metrics"));
@@ -284,7 +279,7 @@ describe("a fleet", () => {
   });
 
   test("starts whole or not at all", async () => {
-    const taken = await simulatorForTest();
+    const taken = await simulatorAfterFreePort();
     const options = { ...INSTANT, port: taken.address.port - 1 };
     await expect(startFleet(2, options)).rejects.toThrow("is taken");
     // The first of the two has been closed again: its port is free.
@@ -292,3 +287,19 @@ describe("a fleet", () => {
     expect(first.address.port).toBe(options.port);
   });
 });
+
+function requestsWithin(simulator: Simulator): number {
+  const { runningRequests, waitingRequests } = simulator.state();
+  return runningRequests + waitingRequests;
+}
+
+/** A server whose port has a free one right below it. */
+async function simulatorAfterFreePort(): Promise<Simulator> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const simulator = await simulatorForTest();
+    const below = await startSimulator({ port: simulator.address.port - 1 }).catch(() => undefined);
+    await below?.close();
+    if (below !== undefined) return simulator;
+  }
+  throw new Error("no two free ports side by side");
+}

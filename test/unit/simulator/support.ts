@@ -80,7 +80,7 @@ export function sseData(text: string): string[] {
 
 /** Lets events happen until the condition holds. Time does not matter: only what is already under way is waited for. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const turnsMax = 100_000;
+  const turnsMax = 1_000_000;
   for (let turn = 0; turn < turnsMax; turn++) {
     if (condition()) return;
     await new Promise((resolve) => setImmediate(resolve));
