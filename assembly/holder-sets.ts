@@ -204,7 +204,7 @@ function takeSet(): u32 {
     const record = setRecord(set);
     // In use again since it was queued: it comes back when it is retired again.
     if (load<u32>(record + SET_REFS) > 0) continue;
-    if (oldest != 0 && <i32>(oldest - load<u32>(record + SET_RETIRED_EPOCH)) <= 0) {
+    if (oldest != 0 && oldest <= load<u64>(record + SET_RETIRED_EPOCH)) {
       attempts++;
       enqueue(set);
       continue;
@@ -216,12 +216,12 @@ function takeSet(): u32 {
 }
 
 /** The earliest epoch in which a reader that has not ended began; 0 when nobody reads. */
-function oldestReaderEpoch(): u32 {
-  let oldest: u32 = 0;
+function oldestReaderEpoch(): u64 {
+  let oldest: u64 = 0;
   const shards = shardCount();
   for (let shard: u32 = 0; shard < shards; shard++) {
-    const epoch = atomic.load<u32>(shardBase(shard) + SHARD_READER_EPOCH);
-    if (epoch != 0 && (oldest == 0 || <i32>(epoch - oldest) < 0)) oldest = epoch;
+    const epoch = atomic.load<u64>(shardBase(shard) + SHARD_READER_EPOCH);
+    if (epoch != 0 && (oldest == 0 || epoch < oldest)) oldest = epoch;
   }
   return oldest;
 }
@@ -229,7 +229,7 @@ function oldestReaderEpoch(): u32 {
 /** Notes from when on the set may be reused. A set that is still queued from before keeps its place. */
 function retireSet(set: u32): void {
   const record = setRecord(set);
-  store<u32>(record + SET_RETIRED_EPOCH, load<u32>(INDEX + INDEX_EPOCH));
+  store<u64>(record + SET_RETIRED_EPOCH, load<u64>(INDEX + INDEX_EPOCH));
   if ((load<u16>(record + SET_FLAGS) & SET_QUEUED) == 0) enqueue(set);
 }
 

@@ -14,18 +14,18 @@ export const SET_QUEUE_END: u32 = SET_LIMIT + 8;
 /** The bitmap that is being looked for or built. */
 export const SET_DRAFT: u32 = SET_LIMIT + 128;
 
-// One record per set, 16 bytes.
-//  0      4      8              12            14
-//  ├──────┼──────┼──────────────┼─────────────┼───────┤   refs: keys of the table that name the set.
-//  │ refs │ hash │ retiredEpoch │ holderCount │ flags │   retiredEpoch: the epoch in which refs fell to 0 last.
-//  └──────┴──────┴──────────────┴─────────────┴───────┘   hash: XOR of `slotHash` over the holders.
+// One record per set, 24 bytes.
+//  0              8      12     16            18      20
+//  ├──────────────┼──────┼──────┼─────────────┼───────┼─────┤   retiredEpoch u64: the epoch in which refs fell to 0.
+//  │ retiredEpoch │ refs │ hash │ holderCount │ flags │     │   refs: keys of the table that name the set.
+//  └──────────────┴──────┴──────┴─────────────┴───────┴─────┘   hash: XOR of `slotHash` over the holders.
 export const SET_RECORDS: u32 = SET_LIMIT + 4096;
-export const SET_RECORD_STRIDE: u32 = 16;
-export const SET_REFS: u32 = 0;
-export const SET_HASH: u32 = 4;
-export const SET_RETIRED_EPOCH: u32 = 8;
-export const SET_HOLDER_COUNT: u32 = 12;
-export const SET_FLAGS: u32 = 14;
+export const SET_RECORD_STRIDE: u32 = 24;
+export const SET_RETIRED_EPOCH: u32 = 0;
+export const SET_REFS: u32 = 8;
+export const SET_HASH: u32 = 12;
+export const SET_HOLDER_COUNT: u32 = 16;
+export const SET_FLAGS: u32 = 18;
 /** The set stands in the queue of sets that may be reused. */
 export const SET_QUEUED: u16 = 1;
 /** The set has a bitmap and stands in the buckets; cleared when it is taken for another bitmap. */

@@ -7,7 +7,7 @@
  *   key ──────────────────────┼─► valueAction ─────┼─ field: the request fact that begins anew, earlier value forgotten
  *   kind ─────────────────────┘                    └─ flags: COUNTS_MESSAGE, WRONG_TYPE
  */
-import { API_OPENAI_CHAT, API_OPENAI_COMPLETIONS } from "./layout";
+
 import {
   KEY_AUDIO_URL,
   KEY_CACHE_SALT,
@@ -27,6 +27,7 @@ import {
   KEY_URL,
   KEY_VIDEO_URL,
 } from "./json-keys";
+import { API_OPENAI_CHAT, API_OPENAI_COMPLETIONS } from "./layout";
 
 /** Kinds of values, told by their first byte. */
 export const KIND_NONE: u32 = 0;
@@ -45,17 +46,17 @@ export const KIND_NULL: u32 = 7;
 export const TAKE_NOTHING: u32 = 0;
 export const TAKE_RAW: u32 = 1;
 
-/** Contexts: containers whose children are of interest. OUTSIDE is where the body itself stands. */
-export const OUTSIDE: u32 = 2;
-const IN_BODY: u32 = 3;
-const IN_MESSAGES: u32 = 4;
-const IN_MESSAGE: u32 = 5;
-const IN_CONTENT: u32 = 6;
-const IN_CONTENT_PART: u32 = 7;
-const IN_LINKED_MEDIA: u32 = 8;
-const IN_INPUT_AUDIO: u32 = 9;
-const IN_PROMPTS: u32 = 10;
-const IN_TOKEN_IDS: u32 = 11;
+/** Contexts: containers whose children are of interest. CONTEXT_OUTSIDE is where the body itself stands. */
+export const CONTEXT_OUTSIDE: u32 = 2;
+const CONTEXT_BODY: u32 = 3;
+const CONTEXT_MESSAGES: u32 = 4;
+const CONTEXT_MESSAGE: u32 = 5;
+const CONTEXT_CONTENT: u32 = 6;
+const CONTEXT_CONTENT_PART: u32 = 7;
+const CONTEXT_LINKED_MEDIA: u32 = 8;
+const CONTEXT_INPUT_AUDIO: u32 = 9;
+const CONTEXT_PROMPTS: u32 = 10;
+const CONTEXT_TOKEN_IDS: u32 = 11;
 
 /** Sinks: where the text of a string, or the value of a number, goes. */
 export const SINK_TEXT: u32 = 16;
@@ -92,27 +93,27 @@ export function fieldOf(action: u32): u32 {
 /** What becomes of a value of this kind, under this key, in a container of this context. */
 export function valueAction(api: u32, context: u32, key: u32, kind: u32): u32 {
   switch (context) {
-    case OUTSIDE:
-      return IN_BODY;
-    case IN_BODY:
+    case CONTEXT_OUTSIDE:
+      return CONTEXT_BODY;
+    case CONTEXT_BODY:
       return bodyAction(api, key, kind);
-    case IN_MESSAGES:
-      return COUNTS_MESSAGE | enter(KIND_OBJECT, kind, IN_MESSAGE);
-    case IN_MESSAGE:
-      if (key == KEY_CONTENT && kind == KIND_ARRAY) return IN_CONTENT;
+    case CONTEXT_MESSAGES:
+      return COUNTS_MESSAGE | enter(KIND_OBJECT, kind, CONTEXT_MESSAGE);
+    case CONTEXT_MESSAGE:
+      if (key == KEY_CONTENT && kind == KIND_ARRAY) return CONTEXT_CONTENT;
       return key == KEY_ROLE || key == KEY_CONTENT ? text(kind) : TAKE_NOTHING;
-    case IN_CONTENT:
-      return enter(KIND_OBJECT, kind, IN_CONTENT_PART);
-    case IN_CONTENT_PART:
+    case CONTEXT_CONTENT:
+      return enter(KIND_OBJECT, kind, CONTEXT_CONTENT_PART);
+    case CONTEXT_CONTENT_PART:
       return contentPartAction(key, kind);
-    case IN_LINKED_MEDIA:
+    case CONTEXT_LINKED_MEDIA:
       return key == KEY_URL ? text(kind) : TAKE_NOTHING;
-    case IN_INPUT_AUDIO:
+    case CONTEXT_INPUT_AUDIO:
       return key == KEY_DATA ? text(kind) : TAKE_NOTHING;
-    case IN_PROMPTS:
+    case CONTEXT_PROMPTS:
       if (kind == KIND_NUMBER) return SINK_TOKEN_ID;
-      return kind == KIND_ARRAY ? IN_TOKEN_IDS : text(kind);
-    case IN_TOKEN_IDS:
+      return kind == KIND_ARRAY ? CONTEXT_TOKEN_IDS : text(kind);
+    case CONTEXT_TOKEN_IDS:
       return kind == KIND_NUMBER ? SINK_TOKEN_ID : TAKE_NOTHING;
     default:
       return context;
@@ -139,7 +140,7 @@ function bodyAction(api: u32, key: u32, kind: u32): u32 {
 function chatAction(key: u32, kind: u32): u32 {
   switch (key) {
     case KEY_MESSAGES:
-      return field(FIELD_PROMPT, kind, KIND_ARRAY, IN_MESSAGES);
+      return field(FIELD_PROMPT, kind, KIND_ARRAY, CONTEXT_MESSAGES);
     case KEY_TOOLS:
       return (FIELD_TOOLS << 8) | (kind == KIND_NULL ? TAKE_NOTHING : TAKE_RAW);
     case KEY_MAX_COMPLETION_TOKENS:
@@ -151,7 +152,7 @@ function chatAction(key: u32, kind: u32): u32 {
 
 function completionsAction(key: u32, kind: u32): u32 {
   if (key != KEY_PROMPT) return TAKE_NOTHING;
-  if (kind == KIND_ARRAY) return field(FIELD_PROMPT, kind, KIND_ARRAY, IN_PROMPTS);
+  if (kind == KIND_ARRAY) return field(FIELD_PROMPT, kind, KIND_ARRAY, CONTEXT_PROMPTS);
   return field(FIELD_PROMPT, kind, KIND_STRING, SINK_TEXT);
 }
 
@@ -162,23 +163,23 @@ function contentPartAction(key: u32, kind: u32): u32 {
     case KEY_IMAGE_URL:
     case KEY_VIDEO_URL:
     case KEY_AUDIO_URL:
-      return enter(KIND_OBJECT, kind, IN_LINKED_MEDIA);
+      return enter(KIND_OBJECT, kind, CONTEXT_LINKED_MEDIA);
     case KEY_INPUT_AUDIO:
-      return enter(KIND_OBJECT, kind, IN_INPUT_AUDIO);
+      return enter(KIND_OBJECT, kind, CONTEXT_INPUT_AUDIO);
     default:
       return TAKE_NOTHING;
   }
 }
 
 /** A field that must be of the wanted kind. Null forgets the field; any other kind refuses the request. */
-function field(field: u32, kind: u32, wanted: u32, take: u32): u32 {
-  if (kind == KIND_NULL) return field << 8;
-  return kind == wanted ? (field << 8) | take : WRONG_TYPE;
+function field(number: u32, kind: u32, wanted: u32, take: u32): u32 {
+  if (kind == KIND_NULL) return number << 8;
+  return kind == wanted ? (number << 8) | take : WRONG_TYPE;
 }
 
 /** A field that is left out when it is of another kind than the wanted one: the model server judges it. */
-function lenientField(field: u32, kind: u32, wanted: u32, take: u32): u32 {
-  return kind == wanted ? (field << 8) | take : field << 8;
+function lenientField(number: u32, kind: u32, wanted: u32, take: u32): u32 {
+  return kind == wanted ? (number << 8) | take : number << 8;
 }
 
 /** A container of the wanted kind gets the context; anything else is of no interest. */

@@ -81,5 +81,5 @@ function longKeyCode(key: usize, size: u32, head: u64): u32 {
 
 /** The first `count` ≥ 1 bytes of a word, the others zero. */
 function leadingBytes(word: u64, count: u32): u64 {
-  return count >= 8 ? word : word & ((<u64>1 << (<u64>count << 3)) - 1);
+  return count >= 8 ? word : word & (((<u64>1) << ((<u64>count) << 3)) - 1);
 }

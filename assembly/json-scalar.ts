@@ -138,7 +138,7 @@ function numberPhase(phase: u32, byte: u32): u32 {
 
 /** value × 10 + digit, at most 2^32 − 1. */
 function appendDigit(value: u32, digit: u32): u32 {
-  return <u32>min<u64>((<u64>value) * 10 + digit, 0xffffffff);
+  return <u32>min<u64>(<u64>value * 10 + digit, 0xffffffff);
 }
 
 /** Takes a non-negative integer; signed, fractional and exponential numbers stand for no count and no token. */

@@ -10,6 +10,7 @@
  */
 import { closePart, restoreStaged, saveStaged, stageByte } from "./canonical";
 import {
+  CONTEXT_OUTSIDE,
   COUNTS_MESSAGE,
   FIELD_NONE,
   fieldOf,
@@ -21,12 +22,11 @@ import {
   KIND_OBJECT,
   KIND_STRING,
   KIND_TRUE,
-  OUTSIDE,
   SINK_KEY,
   TAKE_RAW,
   takeOf,
-  WRONG_TYPE,
   valueAction,
+  WRONG_TYPE,
 } from "./json-grammar";
 import { beginLiteral, beginNumber, scanLiteral, scanNumber } from "./json-scalar";
 import {
@@ -97,7 +97,7 @@ export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, blockSi
   const window = windowBase(shardBase(shardNumber), windowNumber);
   memory.fill(window, 0, WINDOW_SCAN_CONTAINERS);
   memory.fill(window + WINDOW_PARTS, 0, PARTS_COUNT * PART_STRIDE);
-  store<u32>(window, OUTSIDE, WINDOW_SCAN_CONTEXT);
+  store<u32>(window, CONTEXT_OUTSIDE, WINDOW_SCAN_CONTEXT);
   store<u32>(window, api, WINDOW_API);
   store<u32>(window, blockSize, WINDOW_BLOCK_SIZE);
 }
@@ -179,7 +179,8 @@ function takeComma(window: usize, staging: usize, state: u32): u32 {
 
 /** "}" or "]", which differ in one bit as "{" and "[" do. */
 function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32 {
-  if (state != EXPECT_COMMA_OR_END && state != EXPECT_KEY_OR_END && state != EXPECT_ELEMENT_OR_END) return refuseJson(window);
+  if (state != EXPECT_COMMA_OR_END && state != EXPECT_KEY_OR_END && state != EXPECT_ELEMENT_OR_END)
+    return refuseJson(window);
   if (isInObject(window) != (byte == OBJECT_END)) return refuseJson(window);
   if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, byte);
   const depth = load<u32>(window, WINDOW_SCAN_DEPTH) - 1;

@@ -7,11 +7,14 @@
  * `surrogate` a high surrogate that still lacks its low one. A surrogate that stays alone becomes U+FFFD, as it does in
  * TextEncoder, so equal prompts give equal bytes however their client escapes. Bytes from 0x80 pass unchecked.
  */
+
+import { stageByte } from "./canonical";
 import { SINK_KEY, SINK_MODEL, SINK_TEXT, TAKE_NOTHING, TAKE_RAW } from "./json-grammar";
 import { keyCode } from "./json-keys";
-import { EXPECT_COLON, EXPECT_COMMA_OR_END, IN_KEY, refuse, refuseJson } from "./json-states";
+import { EXPECT_COLON, EXPECT_COMMA_OR_END, IN_KEY, refuse } from "./json-states";
 import {
   SCAN_MORE,
+  SCAN_NOT_JSON,
   WINDOW_SCAN_KEY,
   WINDOW_SCAN_KEY_BYTES,
   WINDOW_SCAN_KEY_SIZE,
@@ -23,13 +26,14 @@ import {
   WINDOW_SCAN_SURROGATE,
   WINDOW_SCAN_VALUE,
 } from "./layout";
-import { stageByte } from "./canonical";
 import { endModel, takeText } from "./request-facts";
 
 const QUOTE: u32 = 0x22;
 const BACKSLASH: u32 = 0x5c;
 const CONTROLS_END: u32 = 0x20;
 const LETTER_U: u32 = 0x75;
+/** The two bytes "\u". */
+const BACKSLASH_U: u32 = 0x755c;
 const REPLACEMENT: u32 = 0xfffd;
 
 /** Phases of an escape; 1 to 4 is the number of hex digits that are missing. */
@@ -39,6 +43,7 @@ const PHASE_BACKSLASH: u32 = 5;
 /** Bytes of the longest escape, a surrogate pair. With that many left, no look at the chunk's end is needed. */
 const ESCAPE_SIZE_MAX: usize = 12;
 const NOT_HEX: u32 = 0xffffffff;
+const NOT_SHORT: u32 = 16;
 
 /** Begins a key or string whose opening quote has just been read. Returns `state`, which is IN_KEY or IN_STRING. */
 export function beginText(window: usize, staging: usize, state: u32, sink: u32): u32 {
@@ -53,11 +58,9 @@ export function beginText(window: usize, staging: usize, state: u32, sink: u32):
 /** Reads on in a key or string. Returns where it stopped: after the closing quote, at the chunk's end, or refused. */
 export function scanString(window: usize, staging: usize, from: usize, end: usize): usize {
   const sink = load<u32>(window, WINDOW_SCAN_SINK);
-  const shortSize = takeShort(window, staging, sink, from, end);
-  if (shortSize != NOT_SHORT) {
-    const isKey = load<u32>(window, WINDOW_SCAN_STATE) == IN_KEY;
-    store<u32>(window, isKey ? EXPECT_COLON : EXPECT_COMMA_OR_END, WINDOW_SCAN_STATE);
-    return from + shortSize + 1;
+  if (from + 16 <= end) {
+    const size = takeShortString(window, staging, sink, from);
+    if (size != NOT_SHORT) return endString(window, staging, sink, from + size);
   }
   const textStart = load<u32>(window, WINDOW_SCAN_STAGED);
   from = unescape(window, staging, from, end);
@@ -65,60 +68,55 @@ export function scanString(window: usize, staging: usize, from: usize, end: usiz
     const textSize = load<u32>(window, WINDOW_SCAN_STAGED) - textStart;
     store<u32>(window, textStart, WINDOW_SCAN_STAGED);
     const result = takeText(window, sink, staging + textStart, textSize);
-    if (result != SCAN_MORE) {
-      store<u32>(window, refuse(window, result), WINDOW_SCAN_STATE);
-      return from;
-    }
+    if (result != SCAN_MORE) return refuseString(window, result, from);
   }
   if (from == end) return end;
-  if (<u32>load<u8>(from) != QUOTE || load<u32>(window, WINDOW_SCAN_PHASE) != PHASE_PLAIN) {
-    store<u32>(window, refuseJson(window), WINDOW_SCAN_STATE);
-    return from;
-  }
-  store<u32>(window, endString(window, staging, sink, from), WINDOW_SCAN_STATE);
-  return from + 1;
+  const isClosed = <u32>load<u8>(from) == QUOTE && load<u32>(window, WINDOW_SCAN_PHASE) == PHASE_PLAIN;
+  if (!isClosed) return refuseString(window, SCAN_NOT_JSON, from);
+  if (sink == SINK_KEY) endKey(window);
+  return endString(window, staging, sink, from);
 }
 
-const NOT_SHORT: u32 = 16;
-function takeShort(window: usize, staging: usize, sink: u32, from: usize, end: usize): u32 {
-  if (from + 16 > end || isInEscape(window)) return NOT_SHORT;
+/**
+ * Short cut for a string of less than 16 plain bytes that lies whole in the chunk, as most keys and roles do. Returns its
+ * size, or NOT_SHORT when it is not that. At least 16 bytes of the chunk are left.
+ */
+function takeShortString(window: usize, staging: usize, sink: u32, from: usize): u32 {
+  if (isInEscape(window)) return NOT_SHORT;
   const bytes = v128.load(from);
   const size = ctz(specialBytes(bytes));
   if (size >= 16) return NOT_SHORT;
   if (<u32>load<u8>(from + size) != QUOTE) return NOT_SHORT;
-  switch (sink) {
-    case SINK_KEY:
-      if (load<u32>(window, WINDOW_SCAN_KEY_SIZE) != 0) return NOT_SHORT;
-      store<u32>(window, keyCode(from, size), WINDOW_SCAN_KEY);
-      return size;
-    case SINK_TEXT: {
-      const staged = load<u32>(window, WINDOW_SCAN_STAGED);
-      v128.store(staging + staged, bytes);
-      store<u32>(window, staged + size, WINDOW_SCAN_STAGED);
-      return size;
-    }
-    case TAKE_RAW: {
-      const staged = load<u32>(window, WINDOW_SCAN_STAGED);
-      v128.store(staging + staged, bytes);
-      store<u8>(staging + staged + size, <u8>QUOTE);
-      store<u32>(window, staged + size + 1, WINDOW_SCAN_STAGED);
-      return size;
-    }
-    case TAKE_NOTHING:
-      return size;
+  if (sink == SINK_KEY) {
+    if (load<u32>(window, WINDOW_SCAN_KEY_SIZE) != 0) return NOT_SHORT;
+    store<u32>(window, keyCode(from, size), WINDOW_SCAN_KEY);
+  } else if (sink == SINK_TEXT || sink == TAKE_RAW) {
+    const staged = load<u32>(window, WINDOW_SCAN_STAGED);
+    v128.store(staging + staged, bytes);
+    store<u32>(window, staged + size, WINDOW_SCAN_STAGED);
+  } else if (sink != TAKE_NOTHING) {
+    return NOT_SHORT;
   }
-  return NOT_SHORT;
+  return size;
 }
 
-/** The closing quote, at address `quote`. Returns the next state. */
-function endString(window: usize, staging: usize, sink: u32, quote: usize): u32 {
+/** The closing quote, at address `quote`. Returns the address after it. */
+function endString(window: usize, staging: usize, sink: u32, quote: usize): usize {
   if (sink == TAKE_RAW) stageByte(window, staging, QUOTE);
   if (sink == SINK_MODEL) endModel(window, <u32>(quote - load<u32>(window, WINDOW_SCAN_ORIGIN)));
-  if (sink == SINK_KEY) {
-    const size = load<u32>(window, WINDOW_SCAN_KEY_SIZE);
-    store<u32>(window, keyCode(window + WINDOW_SCAN_KEY_BYTES, size), WINDOW_SCAN_KEY);
-  }
-  return load<u32>(window, WINDOW_SCAN_STATE) == IN_KEY ? EXPECT_COLON : EXPECT_COMMA_OR_END;
+  const isKey = load<u32>(window, WINDOW_SCAN_STATE) == IN_KEY;
+  store<u32>(window, isKey ? EXPECT_COLON : EXPECT_COMMA_OR_END, WINDOW_SCAN_STATE);
+  return quote + 1;
+}
+
+function endKey(window: usize): void {
+  const code = keyCode(window + WINDOW_SCAN_KEY_BYTES, load<u32>(window, WINDOW_SCAN_KEY_SIZE));
+  store<u32>(window, code, WINDOW_SCAN_KEY);
+}
+
+function refuseString(window: usize, code: u32, from: usize): usize {
+  store<u32>(window, refuse(window, code), WINDOW_SCAN_STATE);
+  return from;
 }
 
 /**
@@ -148,27 +146,20 @@ function unescape(window: usize, staging: usize, from: usize, end: usize): usize
       break;
     }
     if (<u32>load<u8>(from) != BACKSLASH) break;
-    while (from + ESCAPE_SIZE_MAX <= end && load<u16>(from) == 0x755c) {
-      const unit = inline.always(hexValue(load<u32>(from, 2)));
-      if (unit - 0x800 >= 0xd000) break;
-      store<u32>(to, (0xe0 | (unit >> 12)) | ((0x80 | ((unit >> 6) & 63)) << 8) | ((0x80 | (unit & 63)) << 16));
-      to += 3;
-      from += 6;
-    }
-    if (from < end && load<u8>(from) != BACKSLASH) continue;
     do {
-      let size: u32 = 0;
-      if (from + ESCAPE_SIZE_MAX <= end) size = inline.always(unescapeWhole(from, to));
-      if (size == 0) {
-        store<u32>(window, PHASE_BACKSLASH, WINDOW_SCAN_PHASE);
-        store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
-        from = resumeEscape(window, staging, from + 1, end);
-        if (isInEscape(window)) return from;
-        to = staging + load<u32>(window, WINDOW_SCAN_STAGED);
-      } else {
-        from += size >> 8;
-        to += size & 0xff;
-      }
+      const units = <u32>load<u16>(from) == BACKSLASH_U ? unescapeUnits(from, end, to) : 0;
+      from += units * 6;
+      to += units * 3;
+      if (units != 0) continue;
+      const size: u32 = from + ESCAPE_SIZE_MAX <= end ? inline.always(unescapeWhole(from, to)) : 0;
+      from += size >> 8;
+      to += size & 0xff;
+      if (size != 0) continue;
+      store<u32>(window, PHASE_BACKSLASH, WINDOW_SCAN_PHASE);
+      store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
+      from = resumeEscape(window, staging, from + 1, end);
+      if (isInEscape(window)) return from;
+      to = staging + load<u32>(window, WINDOW_SCAN_STAGED);
     } while (from < end && <u32>load<u8>(from) == BACKSLASH);
   }
   store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
@@ -188,6 +179,24 @@ function specialBytes(bytes: v128): u32 {
 }
 
 /**
+ * Unescapes a run of \\uXXXX that become three bytes of UTF-8 each, as most scripts do and all of Chinese, Japanese and
+ * Korean; some clients escape every character beyond ASCII. Returns how many: each 6 bytes read, 3 written.
+ */
+function unescapeUnits(from: usize, end: usize, to: usize): u32 {
+  let count: u32 = 0;
+  while (from + 6 <= end && <u32>load<u16>(from) == BACKSLASH_U) {
+    const unit = inline.always(hexValue(load<u32>(from, 2)));
+    // Shorter in UTF-8, a surrogate, or NOT_HEX: not for this loop.
+    if (unit - 0x800 >= 0xd800 - 0x800) break;
+    store<u32>(to, threeBytes(unit));
+    from += 6;
+    to += 3;
+    count++;
+  }
+  return count;
+}
+
+/**
  * Unescapes one escape of which ESCAPE_SIZE_MAX bytes are there: returns `bytes read << 8 | bytes written`. Returns 0
  * for what the byte-wise way must look at: a bad escape or a surrogate without its other half.
  */
@@ -199,8 +208,9 @@ function unescapeWhole(from: usize, to: usize): u32 {
     return byte != 0 ? (2 << 8) | 1 : 0;
   }
   const unit = hexValue(load<u32>(from, 2));
-  if ((unit & 0xf800) != 0xd800) return unit == NOT_HEX ? 0 : (6 << 8) | inline.always(encodeUtf8(to, unit));
-  if (unit >= 0xdc00 || load<u16>(from, 6) != 0x755c /* \u */) return 0;
+  if (unit == NOT_HEX) return 0;
+  if ((unit & 0xf800) != 0xd800) return (6 << 8) | encodeUtf8(to, unit);
+  if (unit >= 0xdc00 || <u32>load<u16>(from, 6) != BACKSLASH_U) return 0;
   const low = hexValue(load<u32>(from, 8));
   if ((low & 0xfffffc00) != 0xdc00) return 0;
   return (12 << 8) | encodeUtf8(to, joinSurrogates(unit, low));
@@ -271,19 +281,28 @@ function encodeUtf8(to: usize, character: u32): u32 {
     store<u8>(to, <u8>character);
     return 1;
   }
-  const last = 0x80 | (character & 63);
-  const second = 0x80 | ((character >> 6) & 63);
   if (character < 0x800) {
-    store<u16>(to, <u16>((0xc0 | (character >> 6)) | (last << 8)));
+    store<u16>(to, <u16>(0xc0 | (character >> 6) | (continuation(character) << 8)));
     return 2;
   }
   if (character < 0x10000) {
-    store<u32>(to, (0xe0 | (character >> 12)) | (second << 8) | (last << 16));
+    store<u32>(to, threeBytes(character));
     return 3;
   }
-  const third = 0x80 | ((character >> 12) & 63);
-  store<u32>(to, (0xf0 | (character >> 18)) | (third << 8) | (second << 16) | (last << 24));
+  const first = 0xf0 | (character >> 18);
+  const second = continuation(character >> 12);
+  store<u32>(to, first | (second << 8) | (continuation(character >> 6) << 16) | (continuation(character) << 24));
   return 4;
+}
+
+/** The UTF-8 of a character in U+0800 … U+FFFF, the first byte lowest. */
+function threeBytes(character: u32): u32 {
+  return 0xe0 | (character >> 12) | (continuation(character >> 6) << 8) | (continuation(character) << 16);
+}
+
+/** A continuation byte of UTF-8, which holds six bits. */
+function continuation(bits: u32): u32 {
+  return 0x80 | (bits & 63);
 }
 
 function joinSurrogates(high: u32, low: u32): u32 {

@@ -31,6 +31,8 @@ export const BLOCKS_MAX: u32 = 2048;
 export const BLOCK_SIZE_MAX: u32 = 4096;
 /** Picks of one `decideBatch`. */
 export const PICKS_MAX: u32 = 256;
+/** Endpoints that one pick can name. */
+export const TARGETS_MAX: u32 = 16;
 /** Scorers of one profile. */
 export const SCORERS_MAX: u32 = 16;
 /** Compiled policies kept: the active one, and older ones that requests in flight still finish on. */
@@ -84,10 +86,10 @@ export const HEADER_SHUTDOWN: u32 = 36;
 // ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 // One compiled policy, 1 KiB. Written by the control thread before its number becomes active, never changed after (M3).
 // A number is used again only when no request in flight holds it.
-//  0           4              8           12          16             20
-//  ├───────────┼──────────────┼───────────┼───────────┼──────────────┼────────────┬ … ┬───────────────────┐
-//  │ blockSize │ blocksMax    │ staleMs   │ picker    │ scorerCount  │ tokenBytes │   │ scorers[16] at 64 │
-//  └───────────┴──────────────┴───────────┴───────────┴──────────────┴────────────┴ … ┴───────────────────┘
+//  0           4            8         12       16            20           24
+//  ├───────────┼────────────┼─────────┼────────┼─────────────┼────────────┼────────────┬ … ┬───────────────────┐
+//  │ blockSize │ blocksMax  │ staleMs │ picker │ scorerCount │ tokenBytes │ targetsMax │   │ scorers[16] at 64 │
+//  └───────────┴────────────┴─────────┴────────┴─────────────┴────────────┴────────────┴ … ┴───────────────────┘
 //  blockSize in bytes. tokenBytes: bytes that count as one token when load is estimated.
 //  A scorer, 32 bytes: op u32 | 0 u32 | weight f64 | parameter0 f64 | parameter1 f64
 export const POLICIES: u32 = HEADER + HEADER_SIZE;
@@ -98,6 +100,8 @@ export const POLICY_STALE_MS: u32 = 8;
 export const POLICY_PICKER: u32 = 12;
 export const POLICY_SCORER_COUNT: u32 = 16;
 export const POLICY_TOKEN_SIZE: u32 = 20;
+/** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
+export const POLICY_TARGETS_MAX: u32 = 24;
 export const POLICY_SCORERS: u32 = 64;
 export const SCORER_STRIDE: u32 = 32;
 export const SCORER_OP: u32 = 0;
@@ -158,16 +162,18 @@ export const NAME_SCRATCH_SIZE: u32 = 4096;
 
 // ── Index sets ───────────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the index writer only; readers look at `epoch`, `ringTail` and the set bitmaps.
-//  head, 8 KiB:  0 epoch u32 │ 4 sleeping u32 (the doorbell, M9) │ 8 keyCount u32 │ 12 keyLimit │ 64 ringTail u32[SHARDS_MAX]
+//  head, 8 KiB:  0 epoch u64 │ 8 sleeping u32 (the doorbell, M9) │ 12 keyCount u32 │ 16 keyLimit u32 │ 64 ringTail u32[SHARDS_MAX]
 //                1024 counters u64[64] (INDEX_COUNTER_…) │ 4096 cleared u32[ENDPOINTS_MAX]
 //  then the pool: SETS_MAX bitmaps of MASK_SIZE bytes (set 0 is never used), then private tables of the writer.
 export const INDEX: u32 = NAME_SCRATCH + NAME_SCRATCH_SIZE;
 export const INDEX_HEAD_SIZE: u32 = 8192;
+/** u64, raised by the writer after each batch of changes; never wraps. Atomic (M8). */
 export const INDEX_EPOCH: u32 = 0;
-export const INDEX_SLEEPING: u32 = 4;
-export const INDEX_KEY_COUNT: u32 = 8;
+/** 1 while the writer sleeps. Whoever adds work stores 0 and notifies (M9). */
+export const INDEX_SLEEPING: u32 = 8;
+export const INDEX_KEY_COUNT: u32 = 12;
 /** Distinct keys that the table takes: INDEX_LOAD_PERCENT of its slots. */
-export const INDEX_KEY_LIMIT: u32 = 12;
+export const INDEX_KEY_LIMIT: u32 = 16;
 export const INDEX_RING_TAIL: u32 = 64;
 export const INDEX_COUNTERS: u32 = 1024;
 /** u32 per slot: the generation that was cleared last, the answer to COLUMN_CLEAR_REQUEST. Atomic. */
@@ -212,14 +218,14 @@ export const INDEX_COUNTERS_COUNT: u32 = 8;
 // One per shard, at shardsBase + shard × shardStride. Written by that shard; by the control thread after it has died.
 export const SHARD_HEAD: u32 = 0;
 export const SHARD_HEAD_SIZE: u32 = 4096;
-/** The index epoch in which this shard reads, 0 while it does not (M8). Atomic. */
+/** u64: the index epoch in which this shard began to read, 0 while it does not (M8). Atomic. */
 export const SHARD_READER_EPOCH: u32 = 0;
 /** Bytes ever published to the ring, modulo 2^32. Atomic (M6). */
-export const SHARD_RING_HEAD: u32 = 4;
+export const SHARD_RING_HEAD: u32 = 8;
 /** Overlay records ever written, modulo 2^32. */
-export const SHARD_OVERLAY_HEAD: u32 = 8;
+export const SHARD_OVERLAY_HEAD: u32 = 12;
 /** The ring tail when the present read began: what the writer applies after that is still taken from the overlay. */
-export const SHARD_RING_TAIL_SEEN: u32 = 12;
+export const SHARD_RING_TAIL_SEEN: u32 = 16;
 
 /** u64 counters, SHARD_COUNTER_…; they go on when a dead shard is replaced. */
 export const SHARD_COUNTERS: u32 = SHARD_HEAD + SHARD_HEAD_SIZE;
@@ -281,11 +287,11 @@ export const SHARD_PICKS: u32 = SHARD_SCRATCH + SCRATCH_SIZE;
 //  0        4        8        12       16
 //  ├────────┼────────┼────────┼────────┼───────┐
 //  │ window │ policy │ seedLo │ seedHi │ flags │
-//  ├32──────┼36────┬─┴40────┬─┴44──────┼48─────┴────┬52──────────┬56────┬60──────┬64─────────┬72────────┐
-//  │ result │ slot │ gener. │ matched  │ blockCount │ candidates │ ties │ tokens │ total f64 │ name     │
-//  ├80──────┴──────┴────────┴──────────┴────────────┴──────┬256──┴──────┴────────┴───────────┴──────────┤
-//  │ scores f64[SCORERS_MAX], unweighted                   │ candidate mask (with PICK_HAS_MASK)        │
-//  └───────────────────────────────────────────────────────┴────────────────────────────────────────────┘
+//  ├32──────┼36────┬─┴40────┬─┴44──────┼48─────┴────┬52──────────┬56────┬60──────┬64─────────┬72────┬76─────────┐
+//  │ result │ slot │ gener. │ matched  │ blockCount │ candidates │ ties │ tokens │ total f64 │ name │ targets n │
+//  ├80──────┴──────┴────────┴──────────┴──────┬208──┴────────────┼256───┴────────┴───────────┴──────┴───────────┤
+//  │ scores f64[SCORERS_MAX], unweighted      │ targets u16[]    │ candidate mask (with PICK_HAS_MASK)          │
+//  └──────────────────────────────────────────┴──────────────────┴──────────────────────────────────────────────┘
 export const PICK_STRIDE: u32 = 384;
 export const PICK_WINDOW: u32 = 0;
 export const PICK_POLICY: u32 = 4;
@@ -307,6 +313,9 @@ export const PICK_TOTAL: u32 = 64;
 /** Number of the model's name, 0 when the name table does not know it. */
 export const PICK_NAME_NUMBER: u32 = 72;
 export const PICK_SCORES: u32 = 80;
+/** u16 slots, best first: the picked one, then those to fall back to; PICK_TARGET_COUNT of them. */
+export const PICK_TARGETS: u32 = 208;
+export const PICK_TARGET_COUNT: u32 = 76;
 export const PICK_MASK: u32 = 256;
 
 export const PICK_HAS_MASK: u32 = 1;

@@ -114,11 +114,10 @@ export function removeBlocks(slot: u32, keys: usize, count: u32): u32 {
 
 /**
  * Ends a batch of changes: readers that begin from now on see all of them, so sets that the batch retired become free
- * once the readers of before have ended (M8). Epoch 0 is left out, it means "does not read".
+ * once the readers of before have ended (M8).
  */
 export function raiseEpoch(): void {
-  const next = load<u32>(INDEX + INDEX_EPOCH) + 1;
-  atomic.store<u32>(INDEX + INDEX_EPOCH, next == 0 ? 1 : next);
+  atomic.store<u64>(INDEX + INDEX_EPOCH, load<u64>(INDEX + INDEX_EPOCH) + 1);
 }
 
 /** The first slot from `from` on whose blocks the control thread asks to be forgotten; ENDPOINTS_MAX when there is none. */

@@ -79,7 +79,10 @@ export function beginField(window: usize, field: u32, kind: u32, offset: u32): v
 export function takeText(window: usize, sink: u32, source: usize, size: u32): u32 {
   switch (sink) {
     case SINK_KEY:
-      takeKeyText(window, source, size);
+      // A key longer than KEY_SIZE_MAX is no key of interest: its size says so from then on.
+      if (!append(window + WINDOW_SCAN_KEY_BYTES, window + WINDOW_SCAN_KEY_SIZE, KEY_SIZE_MAX, source, size)) {
+        store<u32>(window, KEY_SIZE_MAX + 1, WINDOW_SCAN_KEY_SIZE);
+      }
       return SCAN_MORE;
     case SINK_MODEL:
       if (append(window + WINDOW_MODEL, window + WINDOW_MODEL_SIZE, MODEL_SIZE_MAX, source, size)) return SCAN_MORE;
@@ -130,28 +133,10 @@ function capRecord(window: usize, sink: u32): usize {
   return window + WINDOW_SCAN_CAPS + ((<usize>(sink - SINK_MAX_TOKENS)) << 2);
 }
 
-/** Appends to the key; a key longer than KEY_SIZE_MAX is no key of interest. */
-function takeKeyText(window: usize, source: usize, size: u32): void {
-  const key = window + WINDOW_SCAN_KEY_BYTES;
-  const keySize = load<u32>(window, WINDOW_SCAN_KEY_SIZE);
-  if (keySize + size > KEY_SIZE_MAX) {
-    store<u32>(window, KEY_SIZE_MAX + 1, WINDOW_SCAN_KEY_SIZE);
-    return;
-  }
-  if (keySize == 0) {
-    // Not cut by a chunk's end, as most: two moves are quicker than a copy of `size` bytes.
-    v128.store(key, v128.load(source));
-    v128.store(key, v128.load(source, 16), 16);
-  } else {
-    memory.copy(key + keySize, source, size);
-  }
-  store<u32>(window, keySize + size, WINDOW_SCAN_KEY_SIZE);
-}
-
 /** Appends to a buffer whose fill is the u32 at `fill`. False, and nothing appended, when it would pass `sizeMax`. */
 function append(buffer: usize, fill: usize, sizeMax: u32, source: usize, size: u32): bool {
   const before = load<u32>(fill);
-  if (size > sizeMax - before) return false;
+  if (before + size > sizeMax) return false;
   memory.copy(buffer + before, source, size);
   store<u32>(fill, before + size);
   return true;

@@ -40,12 +40,12 @@ import { addCounter, shardNumber } from "./memory";
  */
 export function readBegin(shard: usize): void {
   // 0 means "does not read", so an index whose writer has not started yet is read in epoch 1.
-  atomic.store<u32>(shard + SHARD_READER_EPOCH, max<u32>(atomic.load<u32>(INDEX + INDEX_EPOCH), 1));
+  atomic.store<u64>(shard + SHARD_READER_EPOCH, max<u64>(atomic.load<u64>(INDEX + INDEX_EPOCH), 1));
   store<u32>(shard + SHARD_RING_TAIL_SEEN, atomic.load<u32>(ringTail(shard)));
 }
 
 export function readEnd(shard: usize): void {
-  atomic.store<u32>(shard + SHARD_READER_EPOCH, 0);
+  atomic.store<u64>(shard + SHARD_READER_EPOCH, 0);
 }
 
 /**

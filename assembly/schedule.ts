@@ -35,6 +35,8 @@ import {
   PICK_SEED_LOW,
   PICK_SLOT,
   PICK_STRIDE,
+  PICK_TARGET_COUNT,
+  PICK_TARGETS,
   PICK_TIE_COUNT,
   PICK_TOKENS,
   PICK_TOTAL,
@@ -45,6 +47,7 @@ import {
   POLICY_SCORER_COUNT,
   POLICY_SCORERS,
   POLICY_STALE_MS,
+  POLICY_TARGETS_MAX,
   POLICY_TOKEN_SIZE,
   SCORER_STRIDE,
   SCORER_WEIGHT,
@@ -60,7 +63,6 @@ import {
   SHARD_IN_FLIGHT_TOKENS,
   SHARD_NAME_REQUESTS,
   SHARD_PICKS,
-  SHARD_READER_EPOCH,
   SNAPSHOT_PRESENT,
   SNAPSHOT_REACHABLE,
   SNAPSHOT_SURPLUS,
@@ -117,6 +119,7 @@ function decide(shard: usize, pick: usize, policy: usize): void {
   const seed = ((<u64>load<u32>(pick + PICK_SEED_HIGH)) << 32) | <u64>load<u32>(pick + PICK_SEED_LOW);
   const position = pickMaxScore(shard + TOTALS, candidateCount, seed, pick + PICK_TIE_COUNT);
   answer(shard, pick, policy, position, blockCount);
+  listTargets(shard, pick, policy, position, seed);
 }
 
 /**
@@ -224,6 +227,20 @@ function answer(shard: usize, pick: usize, policy: usize, position: u32, blockCo
   countPick(shard, pick, matched, blockCount);
 }
 
+/** Lists the picked endpoint and the next best ones, up to the policy's limit. Uses the totals up. */
+function listTargets(shard: usize, pick: usize, policy: usize, first: u32, seed: u64): void {
+  const candidateCount = load<u32>(pick + PICK_CANDIDATE_COUNT);
+  const count = min<u32>(candidateCount, max<u32>(1, load<u32>(policy + POLICY_TARGETS_MAX)));
+  let position = first;
+  for (let i: u32 = 0; i < count; i++) {
+    if (i > 0) position = pickMaxScore(shard + TOTALS, candidateCount, seed + <u64>i, shard + WORK);
+    store<f64>(shard + TOTALS + ((<usize>position) << 3), -Infinity);
+    const slot = load<u16>(shard + CANDIDATE_SLOTS + ((<usize>position) << 1));
+    store<u16>(pick + PICK_TARGETS + ((<usize>i) << 1), slot);
+  }
+  store<u32>(pick + PICK_TARGET_COUNT, count);
+}
+
 /** The prompt's tokens, less those of the matched blocks. */
 function uncachedTokens(shard: usize, pick: usize, policy: usize, matched: u32): u32 {
   const windowNumber = load<u32>(pick + PICK_WINDOW);
@@ -269,7 +286,7 @@ export function resetShard(shardNumber: u32): void {
   const shard = shardBase(shardNumber);
   memory.fill(shard + SHARD_IN_FLIGHT_REQUESTS, 0, ENDPOINTS_MAX * 4);
   memory.fill(shard + SHARD_IN_FLIGHT_TOKENS, 0, ENDPOINTS_MAX * 4);
-  atomic.store<u32>(shard + SHARD_READER_EPOCH, 0);
+  readEnd(shard);
 }
 
 export { inFlightRequests };

@@ -6,7 +6,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
-import { fileURLToPath } from "node:url";
 import { Bench } from "tinybench";
 
 export type BenchSize = "small" | "large";
@@ -64,6 +63,9 @@ export interface BenchRecord {
   readonly date: string;
   readonly cases: readonly CaseRecord[];
 }
+
+/** Where records are kept, from the project's root. */
+export const RESULTS = "bench/results";
 
 const TIME_MS = { small: 1, large: 600 } as const;
 
@@ -137,11 +139,13 @@ function currentCommit(): string {
   }
 }
 
-/** Writes a record to `bench/results/<name>.json` and returns the path. */
+/**
+ * Writes a record to `bench/results/<name>.node<major>.json` and returns the path. Below the working directory, which is
+ * the project's root: compiled benches lie elsewhere.
+ */
 export function saveRecord(record: { readonly name: string; readonly node: string }): string {
-  const folder = fileURLToPath(new URL("./results/", import.meta.url));
-  mkdirSync(folder, { recursive: true });
-  const path = `${folder}${record.name}.node${process.versions.node.split(".")[0]}.json`;
+  mkdirSync(RESULTS, { recursive: true });
+  const path = `${RESULTS}/${record.name}.node${process.versions.node.split(".")[0]}.json`;
   writeFileSync(path, `${JSON.stringify(record, undefined, 2)}\n`);
   return path;
 }

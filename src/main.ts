@@ -4,24 +4,10 @@ import { availableParallelism } from "node:os";
 import { systemClock } from "./base/clock.ts";
 import { ConfigError } from "./base/errors.ts";
 import { Prng, randomSeed } from "./base/prng.ts";
-import {
-  DRAIN_TIMEOUT_MS,
-  INDEX_SLOTS_LOG2,
-  REQUEST_BODY_SIZE_MAX,
-  SCRAPE_INTERVAL_MS,
-  STREAM_WINDOW_COUNT,
-} from "./config/defaults.ts";
+import { INDEX_SLOTS_LOG2, STREAM_WINDOW_COUNT } from "./config/defaults.ts";
 import { startEpp } from "./epp.ts";
-import {
-  choiceFlag,
-  durationFlag,
-  formatHelp,
-  integerFlag,
-  parseFlags,
-  portFlag,
-  switchFlag,
-  textFlag,
-} from "./platform/flags.ts";
+import { FLAGS, SHARDS_AUTOMATIC } from "./flags.ts";
+import { formatHelp, parseFlags } from "./platform/flags.ts";
 import { endOnSignal } from "./platform/signals.ts";
 import { supportsReusePort } from "./shards/pool.ts";
 import { createLogger } from "./telemetry/logger.ts";
@@ -29,52 +15,6 @@ import { layout } from "./wasm/layout.ts";
 
 /** Exit code for flags and files that cannot be used. */
 const EXIT_CODE_USAGE = 2;
-
-const SHARDS_AUTOMATIC = 0;
-
-const FLAGS = {
-  endpointsFile: textFlag("endpoints-file", "path", "YAML or JSON file that lists the model servers. Required.", ""),
-  host: textFlag("host", "address", "Address to listen on.", "0.0.0.0"),
-  grpcPort: portFlag("grpc-port", "Port of ext_proc.", 9002),
-  healthPort: portFlag("grpc-health-port", "Port of gRPC health.", 9003),
-  metricsPort: portFlag("metrics-port", "Port of Prometheus metrics.", 9090),
-  scrapeIntervalMs: durationFlag({
-    name: "refresh-metrics-interval",
-    help: "Time between two scrapes of a model server; less than 50ms is raised to 50ms.",
-    byDefaultMs: SCRAPE_INTERVAL_MS,
-    minMs: SCRAPE_INTERVAL_MS,
-  }),
-  shardCount: integerFlag({
-    name: "shards",
-    valueName: "count",
-    help: "Threads that serve requests; 0 takes all cores but one. More than 1 needs Node 22.12.",
-    byDefault: SHARDS_AUTOMATIC,
-    min: 0,
-    max: layout.SHARDS_MAX,
-  }),
-  requestBodySizeMax: integerFlag({
-    name: "request-body-size-max",
-    valueName: "bytes",
-    help: "A larger request body is refused with 413.",
-    byDefault: REQUEST_BODY_SIZE_MAX,
-    min: 1024,
-    max: 2 ** 31,
-  }),
-  drainTimeoutMs: durationFlag({
-    name: "drain-timeout",
-    help: "Time that open streams get when the picker is told to end.",
-    byDefaultMs: DRAIN_TIMEOUT_MS,
-    minMs: 0,
-  }),
-  logDecisions: switchFlag("log-decisions", "Print one line per decision to standard output."),
-  logLevel: choiceFlag("log-level", "Least severe log lines that are written.", [
-    "info",
-    "debug",
-    "warn",
-    "error",
-    "silent",
-  ]),
-};
 
 async function main(args: readonly string[]): Promise<void> {
   const flags = parseFlags(FLAGS, args);

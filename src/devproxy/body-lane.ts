@@ -168,7 +168,8 @@ export class BodyLane {
   #endSink(sinkTrailers: readonly HttpHeader[]): void {
     if (this.#hasSinkEnded || this.#sink === undefined) return;
     this.#hasSinkEnded = true;
-    if (sinkTrailers.length > 0) this.#sink.addTrailers(sinkTrailers.map(([name, value]) => [name, value]));
+    if (sinkTrailers.length > 0)
+      this.#sink.addTrailers(sinkTrailers.map(([name, value]): [string, string] => [name, value]));
     this.#sink.end();
   }
 }

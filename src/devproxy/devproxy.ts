@@ -21,6 +21,8 @@ export interface DevproxyOptions {
   readonly failureModeAllow?: boolean;
   /** Model server for requests that have no pick because the picker left. Without it they are answered with 503. */
   readonly fallback?: HostPort;
+  /** Exchanges at once; EXCHANGES_MAX by default. One more is answered with 503 and not shown to the picker. */
+  readonly exchangesMax?: number;
   readonly clock?: Clock;
   /** Makes the request ids of requests that have none. */
   readonly prng?: Prng;
@@ -34,7 +36,7 @@ export interface Devproxy {
   close(): Promise<void>;
 }
 
-/** Exchanges at once. One more is answered with 503 and not shown to the picker. */
+/** Four times what Envoy's circuit breakers let through by default: more than a development machine has use for. */
 export const EXCHANGES_MAX = 4096;
 /** Envoy's default. */
 const HEADERS_SIZE_MAX = 60 * 1024;
@@ -46,6 +48,7 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
   const picker = new PickerClient(options.picker, clock);
   const agent = new Agent({ keepAlive: true });
   const exchanges = new Set<Exchange>();
+  const exchangesMax = options.exchangesMax ?? EXCHANGES_MAX;
   const environment = {
     picker,
     agent,
@@ -61,7 +64,7 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
   // A prompt may take longer to arrive than Node's five minutes, and Envoy sets no limit either.
   const server = createServer({ maxHeaderSize: HEADERS_SIZE_MAX, requestTimeout: 0 }, (request, response) => {
     response.sendDate = false;
-    if (exchanges.size >= EXCHANGES_MAX) refuse(request, response);
+    if (exchanges.size >= exchangesMax) refuse(request, response);
     else exchanges.add(new Exchange(environment, request, response));
   });
   try {

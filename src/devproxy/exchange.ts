@@ -262,7 +262,8 @@ export class Exchange {
       return this.#failPicker(`the picker's headers are not HTTP: ${(error as Error).message}`);
     }
     this.#responseLane?.attachSink(this.#response, () => {});
-    if (this.#hasResponseBody) this.#response.flushHeaders();
+    // Sends the head now. Node's `flushHeaders` would do it as UTF-8, which is not what came.
+    if (this.#hasResponseBody) this.#response.write(Buffer.alloc(0));
     else this.#response.end();
   }
 

@@ -44,6 +44,8 @@ export interface PickerDefinition<Parameters> extends DefinitionBase<Parameters>
 export interface Picker {
   /** `layout.PICKER_…` */
   readonly program: number;
+  /** Endpoints that a pick names: the picked one and those to fall back to. */
+  readonly targetsMax: number;
 }
 
 /** Decides which profiles run for a request, and which result is the answer. */

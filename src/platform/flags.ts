@@ -49,11 +49,14 @@ export function parseFlags<Table extends FlagTable>(
   return Object.fromEntries(read) as FlagValues<Table>;
 }
 
+/** What the command line gave: a switch is a boolean, every other flag a text. */
+type FlagTexts = Readonly<Record<string, string | boolean | undefined>>;
+
 function parseKnown(
   args: readonly string[],
-  options: NonNullable<Parameters<typeof parseArgs>[0]>["options"] & object,
+  options: Readonly<Record<string, { readonly type: "boolean" | "string" }>>,
   names: readonly string[],
-): Record<string, unknown> {
+): FlagTexts {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false, strict: true }).values;
   } catch (error) {

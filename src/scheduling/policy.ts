@@ -6,10 +6,10 @@ import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
 import type { EndpointPickerConfig, PluginInstance, SchedulingProfile } from "../config/config.ts";
 import { METRICS_STALE_MS, SCORER_WEIGHT_DEFAULT, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
-import type { PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
+import type { Picker, PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
 import { layout } from "../wasm/layout.ts";
-import type { PolicyProgram } from "../wasm/policies.ts";
+import { PICKER_PROGRAMS, type PolicyProgram } from "../wasm/policies.ts";
 
 export interface CompiledPolicy {
   readonly program: PolicyProgram;
@@ -17,6 +17,9 @@ export interface CompiledPolicy {
   readonly scorers: readonly { readonly name: string; readonly weight: number }[];
   readonly prefixCache: PrefixCacheShape;
 }
+
+/** Of a profile that lists no picker. */
+const PICKER_DEFAULT: Picker = { program: PICKER_PROGRAMS.maxScore, targetsMax: 1 };
 
 interface CreatedPlugin {
   readonly instance: PluginInstance;
@@ -42,7 +45,8 @@ export function compilePolicy(config: EndpointPickerConfig, registry: PluginRegi
       blocksMax: Math.min(prefixCache.blocksMax, layout.BLOCKS_MAX),
       tokenSize: TOKEN_SIZE_BYTES,
       staleMs: METRICS_STALE_MS,
-      picker,
+      picker: picker.program,
+      targetsMax: picker.targetsMax,
       scorers: scorers.map(({ program, weight }) => ({ program, weight })),
     },
   };
@@ -78,10 +82,10 @@ function readProfile(
   plugins: ReadonlyMap<string, CreatedPlugin>,
 ): {
   scorers: { name: string; weight: number; program: PolicyProgram["scorers"][number]["program"] }[];
-  picker: number;
+  picker: Picker;
 } {
   const scorers = [];
-  let picker: number = layout.PICKER_MAX_SCORE;
+  let picker: Picker = PICKER_DEFAULT;
   for (const [index, { pluginRef, weight }] of profile.plugins.entries()) {
     const place = `schedulingProfiles "${profile.name}".plugins[${index}]`;
     const plugin = plugins.get(pluginRef);
@@ -100,7 +104,7 @@ function readProfile(
         });
         break;
       case "picker":
-        picker = definition.create(parameters).program;
+        picker = definition.create(parameters);
         break;
       case "producer":
       case "profile-handler":

@@ -26,7 +26,7 @@ export class AnswerBody {
   }
 
   write(chunk: string | Uint8Array): void {
-    if (this.#chunksLeft === 0 || this.#response.destroyed) return;
+    if (this.#chunksLeft === 0) return;
     this.#chunksLeft--;
     if (this.#chunksLeft > 0) this.#response.write(chunk);
     else this.#response.write(chunk, () => this.#break());

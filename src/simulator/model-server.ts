@@ -39,7 +39,6 @@ export class ModelServer {
 
   /** Answers one request. What is wrong with the request is the answer; a rejection is a defect of the simulator. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // For connections that are older than the fault.
     if (this.fault.kind === "refuse") return void request.socket.destroy();
     response.setHeader("x-simulator", this.#settings.name);
     try {

@@ -83,9 +83,6 @@ class HttpSimulator implements Simulator {
     const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
       void modelServer.handle(request, response);
     });
-    server.on("connection", (socket) => {
-      if (modelServer.fault.kind === "refuse") socket.destroy();
-    });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(new Error(describeListenError(error, host, port), { cause: error })));
       server.listen(port, host, resolve);

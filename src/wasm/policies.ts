@@ -19,6 +19,8 @@ export interface PolicyProgram {
   readonly staleMs: number;
   /** `layout.PICKER_…` */
   readonly picker: number;
+  /** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
+  readonly targetsMax: number;
   readonly scorers: readonly { readonly program: ScorerProgram; readonly weight: number }[];
 }
 
@@ -46,7 +48,7 @@ export class PolicyTable {
 
   /** Writes the policy under the next number, makes it the active one and returns the number. */
   publish(policy: PolicyProgram): number {
-    const { blockSize, blocksMax, scorers } = policy;
+    const { blockSize, blocksMax, targetsMax, scorers } = policy;
     assert(
       blockSize >= 64 && blockSize <= layout.BLOCK_SIZE_MAX && blockSize % 4 === 0,
       `block size ${blockSize} bytes`,
@@ -54,6 +56,10 @@ export class PolicyTable {
     assert(
       blocksMax >= 1 && blocksMax <= layout.BLOCKS_MAX,
       `blocksMax ${blocksMax} is not in 1 … ${layout.BLOCKS_MAX}`,
+    );
+    assert(
+      targetsMax >= 1 && targetsMax <= layout.TARGETS_MAX,
+      `targetsMax ${targetsMax} is not in 1 … ${layout.TARGETS_MAX}`,
     );
     assert(scorers.length <= layout.SCORERS_MAX, `${scorers.length} scorers are more than ${layout.SCORERS_MAX}`);
     const number = this.#next;
@@ -65,6 +71,7 @@ export class PolicyTable {
     view.setUint32(base + layout.POLICY_TOKEN_SIZE, policy.tokenSize, true);
     view.setUint32(base + layout.POLICY_STALE_MS, policy.staleMs, true);
     view.setUint32(base + layout.POLICY_PICKER, policy.picker, true);
+    view.setUint32(base + layout.POLICY_TARGETS_MAX, targetsMax, true);
     view.setUint32(base + layout.POLICY_SCORER_COUNT, scorers.length, true);
     for (const [index, { program, weight }] of scorers.entries()) {
       const scorer = base + layout.POLICY_SCORERS + index * layout.SCORER_STRIDE;

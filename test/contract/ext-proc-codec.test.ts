@@ -216,7 +216,7 @@ function expectedCommon(answer: CommonAnswer): CommonResponse {
     bodyMutation:
       bodyMutation === undefined || bodyMutation.kind === "clear"
         ? bodyMutation
-        : ({ ...bodyMutation, body: joined(bodyMutation.body) } as CommonResponse["bodyMutation"]),
+        : { ...bodyMutation, body: joined(bodyMutation.body) },
     trailers: (answer.trailers ?? []).map(expectedHeader),
     clearRouteCache: answer.clearRouteCache ?? false,
   };

@@ -56,6 +56,7 @@ export function testFleet(
     tokenSize: 4,
     staleMs: STALE_MS,
     picker: PICKER_PROGRAMS.maxScore,
+    targetsMax: 1,
     scorers,
     ...options.policy,
   });

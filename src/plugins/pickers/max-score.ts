@@ -1,13 +1,23 @@
 /** Picks the candidate with the highest total; among equal ones each is as likely. */
-import { type NoParameters, noParameters } from "../../framework/parameters.ts";
+import { z } from "zod";
 import type { PickerDefinition } from "../../framework/plugin.ts";
+import { layout } from "../../wasm/layout.ts";
 import { PICKER_PROGRAMS } from "../../wasm/policies.ts";
 
-export const maxScorePicker: PickerDefinition<NoParameters> = {
+export interface PickerParameters {
+  /** Endpoints in the answer, best first. More than 1 needs a proxy that can fall back; a plain ORIGINAL_DST cluster cannot. */
+  readonly maxNumOfEndpoints: number;
+}
+
+export const maxScorePicker: PickerDefinition<PickerParameters> = {
   kind: "picker",
   type: "max-score-picker",
   stability: "stable",
   summary: "Picks the highest total; ties are drawn at random.",
-  parameters: noParameters,
-  create: () => ({ program: PICKER_PROGRAMS.maxScore }),
+  // As in the Go picker, values below 1 mean 1.
+  parameters: z.strictObject({ maxNumOfEndpoints: z.int().max(layout.TARGETS_MAX).default(1) }),
+  create: ({ maxNumOfEndpoints }) => ({
+    program: PICKER_PROGRAMS.maxScore,
+    targetsMax: Math.max(1, maxNumOfEndpoints),
+  }),
 };

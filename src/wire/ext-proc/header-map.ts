@@ -69,7 +69,7 @@ export class HeaderNames {
 
 /** The value of each wanted header, undefined where there is none. One walk over the headers, whatever the count. */
 export function findHeaders(headers: HeaderBytes, wanted: HeaderNames): (string | undefined)[] {
-  const found: (string | undefined)[] = new Array(wanted.names.length).fill(undefined);
+  const found = new Array<string | undefined>(wanted.names.length).fill(undefined);
   const cursor = new HeaderCursor(headers);
   while (cursor.next()) {
     const candidates = wanted.byLength[cursor.nameSize];

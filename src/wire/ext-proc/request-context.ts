@@ -33,7 +33,7 @@ export function readFilterMetadata(message: ProcessingRequest, namespace: string
 
 /** The attributes that the proxy is told to send, by namespace; empty when there are none. */
 export function readAttributes(message: ProcessingRequest): Readonly<Record<string, StructObject>> {
-  const attributes: Record<string, StructObject> = Object.create(null);
+  const attributes = Object.create(null) as Record<string, StructObject>;
   const reader = new ProtobufReader(message.source);
   while (reader.nextField()) {
     if (reader.field !== PROCESSING_REQUEST.attributes) {

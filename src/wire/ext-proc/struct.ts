@@ -76,7 +76,7 @@ interface Budget {
 /** Reads up to the reader's end. The last of equal keys wins, as in every protobuf map. */
 function readStruct(reader: ProtobufReader, budget: Budget, depth: number): StructObject {
   assertDepth(depth);
-  const object: Record<string, StructValue> = Object.create(null);
+  const object = Object.create(null) as Record<string, StructValue>;
   while (reader.nextField()) {
     if (reader.field !== STRUCT.fields) {
       reader.skipField();

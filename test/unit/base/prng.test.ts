@@ -34,12 +34,10 @@ describe("the generator", () => {
 describe("fractions", () => {
   test("lie in [0, 1) and fill ten bins evenly", () => {
     const prng = new Prng(SEED);
+    const fractions = Array.from({ length: 100_000 }, () => prng.nextFraction());
+    expect(fractions.filter((fraction) => !(fraction >= 0 && fraction < 1))).toEqual([]);
     const bins = new Array<number>(10).fill(0);
-    for (let index = 0; index < 100_000; index++) {
-      const fraction = prng.nextFraction();
-      expect(fraction >= 0 && fraction < 1).toBe(true);
-      bins[Math.floor(fraction * 10)]! += 1;
-    }
+    for (const fraction of fractions) bins[Math.floor(fraction * 10)]! += 1;
     expectEven(bins, 10_000);
   });
 

@@ -1,7 +1,8 @@
-import { type IncomingMessage, request } from "node:http";
+import { createServer, type IncomingMessage, request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
 import { Prng } from "../../../src/base/prng.ts";
+import { AnswerBody } from "../../../src/simulator/answer-body.ts";
 import { drawFault, type Fault } from "../../../src/simulator/faults.ts";
 import type { Simulator } from "../../../src/simulator/simulator.ts";
 import { askChat, chat, getText, INSTANT, postChat, simulatorForTest, until } from "./support.ts";
@@ -124,6 +125,24 @@ describe("faults", () => {
     expect(await getText(simulator, "/health")).toBe("");
     expect(await getText(simulator, "/metrics")).toContain("vllm:num_requests_running");
   });
+});
+
+test("writing on when the connection is gone is no error", async () => {
+  const errors: Error[] = [];
+  const server = createServer((_request, response) => {
+    response.on("error", (error) => errors.push(error));
+    const body = new AnswerBody(response, { kind: "none" });
+    body.open({ "content-type": "text/plain" });
+    response.destroy();
+    body.write("x");
+    body.write("y");
+    body.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await expect(fetch(`http://127.0.0.1:${port}`).then((response) => response.text())).rejects.toThrow();
+  await new Promise((resolve) => server.close(resolve));
+  expect(errors).toEqual([]);
 });
 
 test.each([0, 0.25, 1])("a fraction of %d of the requests meets the fault", (fraction) => {

@@ -1,0 +1,168 @@
+/**
+ * Conversations without a socket: a real director over a kernel of its own, and streams that a test feeds and reads. Time
+ * moves by `turn` only, which runs what production defers to the end of an event-loop turn.
+ */
+import { ManualClock } from "../../src/base/clock.ts";
+import type { EppError } from "../../src/base/errors.ts";
+import { Prng } from "../../src/base/prng.ts";
+import { BUILTIN_PLUGINS } from "../../src/builtins.ts";
+import { DEFAULT_CONFIG } from "../../src/config/defaults.ts";
+import type { DecisionRecord } from "../../src/director/context.ts";
+import { DecisionQueue } from "../../src/director/decision-queue.ts";
+import { Director } from "../../src/director/director.ts";
+import { Conversation } from "../../src/extproc/conversation.ts";
+import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
+import { PluginRegistry } from "../../src/framework/registry.ts";
+import { openaiChatParser } from "../../src/parsing/openai-chat.ts";
+import { openaiCompletionsParser } from "../../src/parsing/openai-completions.ts";
+import { compilePolicy } from "../../src/scheduling/policy.ts";
+import { SharedCounters } from "../../src/wasm/counters.ts";
+import { layout } from "../../src/wasm/layout.ts";
+import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
+import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
+import { endpoint, type TestFleet, testFleet } from "./fleet.ts";
+import type { KernelBuild } from "./kernel.ts";
+
+/** One stream of a test: what it was sent, and how it ended. */
+export interface TestStream {
+  readonly answers: readonly ProcessingResponse[];
+  /** "ended": status OK. "failed": an error status, with its message. "cancelled": by the proxy. */
+  readonly state: "open" | "ended" | "failed" | "cancelled";
+  readonly failure: string | undefined;
+  send(...messages: readonly ProcessingRequestInput[]): void;
+  sendBytes(bytes: Buffer): void;
+  halfClose(): void;
+  cancel(): void;
+}
+
+export interface TestShard {
+  readonly fleet: TestFleet;
+  readonly counters: SharedCounters;
+  readonly decisions: readonly DecisionRecord[];
+  readonly refusals: readonly EppError[];
+  readonly protocolErrors: readonly string[];
+  readonly unknownNames: readonly string[];
+  readonly streamsOpen: number;
+  open(): TestStream;
+  /** Runs what was deferred to the end of this event-loop turn. */
+  turn(): void;
+  /** Stream windows that could be taken now. */
+  freeWindowCount(): number;
+}
+
+export interface TestShardOptions {
+  readonly build?: KernelBuild;
+  readonly endpointCount?: number;
+  readonly windowCount?: number;
+  readonly requestBodySizeMax?: number;
+  readonly seed?: number;
+}
+
+/** A shard with idle endpoints 10.0.0.0:8000, 10.0.0.1:8000, … under the default policy. */
+export function testShard(options: TestShardOptions = {}): TestShard {
+  const { build = "debug", endpointCount = 3, windowCount = 16, requestBodySizeMax = 16 * 1024 * 1024 } = options;
+  const { program } = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
+  const endpoints = Array.from({ length: endpointCount }, () => endpoint());
+  const fleet = testFleet(build, endpoints, program.scorers, {
+    shape: { streamWindowCount: windowCount },
+    policy: program,
+  });
+  const [memory] = fleet.shards;
+  if (memory === undefined) throw new Error("the test fleet has no shard");
+  const clock = new ManualClock();
+  const deferred: (() => void)[] = [];
+  const decisions: DecisionRecord[] = [];
+  const refusals: EppError[] = [];
+  const protocolErrors: string[] = [];
+  const unknownNames: string[] = [];
+  const prng = new Prng(options.seed ?? 1);
+  const director = new Director({
+    memory,
+    decisions: new DecisionQueue({ memory, clock, withScores: true, defer: (task) => deferred.push(task) }),
+    clock,
+    prng: prng.fork("decisions"),
+    parsers: [openaiChatParser, openaiCompletionsParser],
+    limits: { requestBodySizeMax },
+    onUnknownName: (name) => unknownNames.push(name),
+    onDecision: (record) => decisions.push(record),
+  });
+  let streamsOpen = 0;
+  let requestIds = 0;
+  return {
+    fleet,
+    counters: new SharedCounters(fleet.memory, fleet.kernel),
+    decisions,
+    refusals,
+    protocolErrors,
+    unknownNames,
+    get streamsOpen() {
+      return streamsOpen;
+    },
+    open: () =>
+      openStream((stream) => {
+        return new Conversation(stream, {
+          director,
+          newRequestId: () => `made-${requestIds++}`,
+          onRefusal: (error) => refusals.push(error),
+          onProtocolError: (message) => protocolErrors.push(message),
+          onStreamOpened: () => streamsOpen++,
+          onStreamClosed: () => streamsOpen--,
+        });
+      }),
+    turn() {
+      for (const task of deferred.splice(0)) task();
+    },
+    freeWindowCount() {
+      const taken: number[] = [];
+      for (;;) {
+        const window = memory.acquireWindow(layout.API_OPENAI_CHAT, memory.activePolicy);
+        if (window === undefined) break;
+        taken.push(window);
+      }
+      for (const window of taken.reverse()) memory.releaseWindow(window);
+      return taken.length;
+    },
+  };
+}
+
+/** A stream that keeps the rules of `transport.ts`: exactly one onClose, and nothing sent or received after the end. */
+function openStream(open: (stream: ExtProcStream) => Conversation): TestStream {
+  const answers: ProcessingResponse[] = [];
+  let state: TestStream["state"] = "open";
+  let failure: string | undefined;
+  const close = (how: Exclude<TestStream["state"], "open">): void => {
+    if (state !== "open") return;
+    state = how;
+    conversation.onClose(how === "cancelled" ? "cancelled" : "ended");
+  };
+  const conversation = open({
+    send(message) {
+      if (state === "open") answers.push(decodeProcessingResponse(message));
+    },
+    end: () => close("ended"),
+    fail(message) {
+      failure = message;
+      close("failed");
+    },
+  });
+  const sendBytes = (bytes: Buffer): void => {
+    if (state === "open") conversation.onMessage(bytes);
+  };
+  return {
+    answers,
+    get state() {
+      return state;
+    },
+    get failure() {
+      return failure;
+    },
+    send(...messages) {
+      for (const message of messages) sendBytes(encodeProcessingRequest(message));
+    },
+    sendBytes,
+    halfClose() {
+      if (state === "open") conversation.onHalfClose();
+    },
+    cancel: () => close("cancelled"),
+  };
+}

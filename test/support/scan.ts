@@ -1,0 +1,88 @@
+/**
+ * Runs the body scanner over a body in pieces and reads what it found. Before each call the chunk area's slack and the
+ * staging area are filled with bytes that would change the result if they were ever acted on, as other streams' would.
+ */
+import { layout } from "../../src/wasm/layout.ts";
+import type { ScanFacts } from "./json-scan-oracle.ts";
+import type { TestKernel } from "./kernel.ts";
+
+export interface ScanOptions {
+  readonly api?: number;
+  readonly blockSize?: number;
+  readonly window?: number;
+}
+
+export const CHAT: number = layout.API_OPENAI_CHAT;
+export const COMPLETIONS: number = layout.API_OPENAI_COMPLETIONS;
+export const BLOCK_SIZE = 64;
+
+const POISON = Buffer.from('","}]9\\ud800\\"ull[{'.repeat(8));
+
+/** Scans a whole body cut at the given offsets, which rise; returns the last result. */
+export function scanPieces(
+  kernel: TestKernel,
+  body: Uint8Array,
+  cuts: readonly number[] = [],
+  options: ScanOptions = {},
+): number {
+  beginScan(kernel, options);
+  const bounds = [0, ...cuts, body.length];
+  let result = 0;
+  for (let index = 1; index < bounds.length; index++) {
+    const piece = body.subarray(bounds[index - 1], bounds[index]);
+    result = scanPiece(kernel, piece, index === bounds.length - 1, options.window);
+  }
+  return result;
+}
+
+export function beginScan(kernel: TestKernel, { api = CHAT, blockSize = BLOCK_SIZE, window = 0 }: ScanOptions): void {
+  kernel.kernel.scanBegin(0, window, api, blockSize);
+}
+
+/** One `scanBody` call over poisoned slack and staging. */
+export function scanPiece(kernel: TestKernel, piece: Uint8Array, isLast: boolean, window = 0): number {
+  const chunk = kernel.shardBase(0) + layout.SHARD_CHUNK;
+  kernel.bytes.set(piece, chunk);
+  kernel.bytes.set(POISON.subarray(0, 64), chunk + piece.length);
+  kernel.bytes.set(POISON, kernel.shardBase(0) + layout.SHARD_STAGING);
+  return kernel.kernel.scanBody(0, window, piece.length, isLast ? 1 : 0);
+}
+
+/** A u32 of the window. */
+export function windowField(kernel: TestKernel, offset: number, window = 0): number {
+  return kernel.view.getUint32(kernel.windowBase(0, window) + offset, true);
+}
+
+/** What the scanner found, in the oracle's terms. */
+export function scanFacts(kernel: TestKernel, window = 0): ScanFacts {
+  const base = kernel.windowBase(0, window);
+  const field = (offset: number): number => windowField(kernel, offset, window);
+  const hasFact = (fact: number): boolean => (field(layout.WINDOW_FACTS) & fact) !== 0;
+  const text = (at: number, size: number): string =>
+    Buffer.from(kernel.bytes.slice(base + at, base + at + size)).toString("utf8");
+  const hasModel = hasFact(layout.FACT_MODEL);
+  return {
+    model: hasModel ? text(layout.WINDOW_MODEL, field(layout.WINDOW_MODEL_SIZE)) : undefined,
+    modelSpan: hasModel ? [field(layout.WINDOW_MODEL_START), field(layout.WINDOW_MODEL_END)] : undefined,
+    salt: text(layout.WINDOW_SALT, field(layout.WINDOW_SALT_SIZE)),
+    isStream: hasFact(layout.FACT_STREAM),
+    outputCap: hasFact(layout.FACT_OUTPUT_CAP) ? field(layout.WINDOW_OUTPUT_CAP) : undefined,
+    messageCount: field(layout.WINDOW_MESSAGE_COUNT),
+    hasPrompt: hasFact(layout.FACT_PROMPT),
+    hasTools: hasFact(layout.FACT_TOOLS),
+    promptSize: field(layout.WINDOW_PROMPT_SIZE),
+    tools: partIds(kernel, layout.PART_TOOLS, window),
+    prompt: partIds(kernel, layout.PART_PROMPT, window),
+  };
+}
+
+/** The ids of a part, in hex. */
+export function partIds(kernel: TestKernel, part: number, window = 0): string[] {
+  const record = layout.WINDOW_PARTS + part * layout.PART_STRIDE;
+  const firstId = windowField(kernel, record, window);
+  const idCount = windowField(kernel, record + 4, window);
+  return Array.from({ length: idCount }, (_, index) => {
+    const at = kernel.windowBase(0, window) + layout.WINDOW_IDS + (firstId + index) * 8;
+    return kernel.view.getBigUint64(at, true).toString(16).padStart(16, "0");
+  });
+}
