@@ -41,23 +41,24 @@ export function takeSnapshot(shard: usize, nowMs: f64, staleMs: f64): void {
   addCounter(shard, SHARD_COUNTER_SNAPSHOT_TORN, 1);
 }
 
+/** Loads columns atomically: a plain load may be made later than the second look at the version on some processors. */
 function copyColumns(shard: usize, nowMs: f64, staleMs: f64): void {
-  const slotCount = load<u32>(ENDPOINTS + ENDPOINTS_SLOT_COUNT);
+  const slotCount = atomic.load<u32>(ENDPOINTS + ENDPOINTS_SLOT_COUNT);
   store<u32>(shard + SNAPSHOT_SLOT_COUNT, slotCount);
   memory.fill(shard + SNAPSHOT_PRESENT, 0, MASK_SIZE);
   memory.fill(shard + SNAPSHOT_REACHABLE, 0, MASK_SIZE);
   for (let slot: u32 = 0; slot < slotCount; slot++) {
     const column: usize = (<usize>slot) << 2;
-    const state = load<u32>(column + COLUMN_STATE);
+    const state = atomic.load<u32>(column + COLUMN_STATE);
     if ((state & ENDPOINT_PRESENT) == 0) continue;
     setBit(shard + SNAPSHOT_PRESENT, slot);
     if ((state & ENDPOINT_REACHABLE) != 0) setBit(shard + SNAPSHOT_REACHABLE, slot);
-    const isFresh = nowMs - load<f64>((column << 1) + COLUMN_SCRAPED_AT_MS) <= staleMs;
-    const queueDepth: f32 = isFresh ? load<f32>(column + COLUMN_QUEUE_DEPTH) : <f32>NaN;
-    const kvCacheUsage: f32 = isFresh ? load<f32>(column + COLUMN_KV_CACHE_USAGE) : <f32>NaN;
+    const isFresh = nowMs - reinterpret<f64>(atomic.load<u64>((column << 1) + COLUMN_SCRAPED_AT_MS)) <= staleMs;
+    const queueDepth: f32 = isFresh ? atomicF32(column + COLUMN_QUEUE_DEPTH) : <f32>NaN;
+    const kvCacheUsage: f32 = isFresh ? atomicF32(column + COLUMN_KV_CACHE_USAGE) : <f32>NaN;
     store<f32>(shard + column + SNAPSHOT_QUEUE_DEPTH, queueDepth);
     store<f32>(shard + column + SNAPSHOT_KV_CACHE_USAGE, kvCacheUsage);
-    const surplus = inFlightRequests(slot) - load<u32>(column + COLUMN_IN_FLIGHT_AT_SCRAPE);
+    const surplus = inFlightRequests(slot) - atomic.load<u32>(column + COLUMN_IN_FLIGHT_AT_SCRAPE);
     store<u32>(shard + column + SNAPSHOT_SURPLUS, surplus);
   }
 }
@@ -70,6 +71,10 @@ export function inFlightRequests(slot: u32): u32 {
     sum += atomic.load<u32>(shardBase(shard) + SHARD_IN_FLIGHT_REQUESTS + ((<usize>slot) << 2));
   }
   return sum;
+}
+
+function atomicF32(at: usize): f32 {
+  return reinterpret<f32>(atomic.load<u32>(at));
 }
 
 function setBit(mask: usize, bit: u32): void {

@@ -43,6 +43,7 @@ import {
   IN_KEY,
   IN_NUMBER,
   IN_STRING,
+  offsetOf,
   REFUSED,
   refuse,
   refuseJson,
@@ -205,7 +206,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
   if (take > TAKE_RAW) {
     const action = valueAction(load<u32>(window, WINDOW_API), take, load<u32>(window, WINDOW_SCAN_KEY), kind);
     if ((action & WRONG_TYPE) != 0) return refuse(window, SCAN_WRONG_TYPE);
-    if (action > 0xff) applyAction(window, action, kind, <u32>(from - load<u32>(window, WINDOW_SCAN_ORIGIN)));
+    if (action > 0xff) applyAction(window, action, kind, offsetOf(window, from));
     take = takeOf(action);
   }
   switch (kind) {

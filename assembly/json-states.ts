@@ -2,7 +2,7 @@
  * What the JSON automaton can be waiting for. The values are grouped so that each question about them is one comparison.
  * In a token state (IN_…) the next bytes belong to a key, string, number or literal that has begun.
  */
-import { SCAN_NOT_JSON, WINDOW_RESULT } from "./layout";
+import { SCAN_NOT_JSON, WINDOW_RESULT, WINDOW_SCAN_ORIGIN } from "./layout";
 
 /** The body's first byte: only an object is accepted. */
 export const EXPECT_BODY: u32 = 0;
@@ -40,4 +40,14 @@ export function refuse(window: usize, code: u32): u32 {
 
 export function refuseJson(window: usize): u32 {
   return refuse(window, SCAN_NOT_JSON);
+}
+
+/** Offset in the body of an address in the current chunk. */
+export function offsetOf(window: usize, address: usize): u32 {
+  return <u32>address - load<u32>(window, WINDOW_SCAN_ORIGIN);
+}
+
+/** The address that an offset in the body has or, if it was in an earlier chunk, would have. */
+export function addressOf(window: usize, offset: u32): usize {
+  return load<u32>(window, WINDOW_SCAN_ORIGIN) + offset;
 }

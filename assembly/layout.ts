@@ -117,10 +117,12 @@ export const PICKER_MAX_SCORE: u32 = 1;
 
 // ── Endpoint columns ─────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the control thread inside an odd/even version (M2). One value per slot; unknown numbers are NaN.
-//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present)
+//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present) │ 8 fleet u32
 export const ENDPOINTS: u32 = POLICIES + POLICIES_MAX * POLICY_STRIDE;
 export const ENDPOINTS_VERSION: u32 = 0;
 export const ENDPOINTS_SLOT_COUNT: u32 = 4;
+/** Raised when an endpoint is added or removed, so that what is derived from addresses can be kept until then. */
+export const ENDPOINTS_FLEET: u32 = 8;
 /** u32 per slot: ENDPOINT_PRESENT | ENDPOINT_REACHABLE. */
 export const COLUMN_STATE: u32 = ENDPOINTS + 64;
 /** u32 per slot, raised each time the slot is given to a new endpoint. */
@@ -249,6 +251,18 @@ export const SHARD_COUNTER_STREAMS_OPENED: u32 = 16;
 export const SHARD_COUNTER_STREAMS_CLOSED: u32 = 17;
 /** Messages that are no ext_proc messages, or come out of order. */
 export const SHARD_COUNTER_PROTOCOL_ERRORS: u32 = 18;
+/** Requests that the proxy sent to another endpoint than the picked one. */
+export const SHARD_COUNTER_SERVED_ELSEWHERE: u32 = 19;
+/** Rewrites of a model name that the proxy's body mode does not allow. */
+export const SHARD_COUNTER_REWRITES_SKIPPED: u32 = 20;
+/** Tokens that responses reported: prompt, prompt tokens found in a cache, completion. */
+export const SHARD_COUNTER_PROMPT_TOKENS: u32 = 21;
+export const SHARD_COUNTER_CACHED_TOKENS: u32 = 22;
+export const SHARD_COUNTER_COMPLETION_TOKENS: u32 = 23;
+/** Events of streamed responses. */
+export const SHARD_COUNTER_RESPONSE_EVENTS: u32 = 24;
+/** Requests that are over: this number plus the position of the cause in `EXCHANGE_CAUSES`. */
+export const SHARD_COUNTER_FINISHED: u32 = 25;
 /** Refusals: this number plus the position of the error code in the table of `base/errors.ts`. */
 export const SHARD_COUNTER_REFUSED: u32 = 32;
 
@@ -361,7 +375,7 @@ export const WINDOW_STRIDE: u32 = 22528;
 /** Request facts, filled by the scanner, read by TypeScript once the body is complete. All u32. */
 export const WINDOW_API: u32 = 0;
 export const WINDOW_RESULT: u32 = 4;
-/** Bytes of the body scanned; on an error, the offset of the byte that broke it. */
+/** Bytes of the body scanned; on an error, the offset of the byte that broke it (for wrong or too long values, the first). */
 export const WINDOW_BODY_OFFSET: u32 = 8;
 /** FACT_… bits: which fields were present. */
 export const WINDOW_FACTS: u32 = 12;
@@ -390,7 +404,7 @@ export const WINDOW_SCAN_SIZE: u32 = 960;
 //  ├───────────┼────────────┼─────────────┼────────────┼──────────┼────────────┴────────────┼─────────┴───────────┤
 //  │ sign      │ surrogate  │ origin      │ part       │ staged   │ caps[2]                 │ capFacts            │
 //  ├───────────┴────────────┼─────────────┴────────────┼──────────┴────────────┬────────────┴─────────────────────┤
-//  │ partSizes[6] at 132    │ keyBytes u8[32] at 160   │ contexts u8[16] at 192│ containers bit[1025] at 208      │
+//  │ partSizes[6], fieldAt  │ keyBytes u8[32] at 160   │ contexts u8[16] at 192│ containers bit[1025] at 208      │
 //  └────────────────────────┴──────────────────────────┴───────────────────────┴──────────────────────────────────┘
 /** What the automaton waits for (`json-states.ts`). */
 export const WINDOW_SCAN_STATE: u32 = 64;
@@ -419,6 +433,8 @@ export const WINDOW_SCAN_CAPS: u32 = 120;
 export const WINDOW_SCAN_CAP_FACTS: u32 = 128;
 /** Canonical bytes per part, without those still staged. */
 export const WINDOW_SCAN_PART_SIZES: u32 = 132;
+/** Offset in the body of the value of the last field that sets a fact. */
+export const WINDOW_SCAN_FIELD_AT: u32 = 156;
 /** Context of each of the first CONTEXTS_MAX levels. Deeper containers are skipped or raw, as their parents are. */
 export const WINDOW_SCAN_CONTEXTS: u32 = 192;
 export const CONTEXTS_MAX: u32 = 16;

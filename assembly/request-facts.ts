@@ -40,12 +40,14 @@ import {
   WINDOW_SALT_SIZE,
   WINDOW_SCAN_CAP_FACTS,
   WINDOW_SCAN_CAPS,
+  WINDOW_SCAN_FIELD_AT,
   WINDOW_SCAN_KEY_BYTES,
   WINDOW_SCAN_KEY_SIZE,
 } from "./layout";
 
 /** A value of this kind begins for the field, at `offset` in the body: forgets the earlier value. */
 export function beginField(window: usize, field: u32, kind: u32, offset: u32): void {
+  store<u32>(window, offset, WINDOW_SCAN_FIELD_AT);
   switch (field) {
     case FIELD_MODEL:
       clearFact(window, FACT_MODEL);

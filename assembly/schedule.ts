@@ -59,6 +59,9 @@ import {
   SHARD_COUNTER_NO_ENDPOINTS,
   SHARD_COUNTER_PICKS,
   SHARD_COUNTER_PROMPT_BLOCKS,
+  SHARD_COUNTER_STREAMS_CLOSED,
+  SHARD_COUNTER_STREAMS_OPENED,
+  SHARD_COUNTERS,
   SHARD_IN_FLIGHT_REQUESTS,
   SHARD_IN_FLIGHT_TOKENS,
   SHARD_NAME_REQUESTS,
@@ -227,16 +230,24 @@ function answer(shard: usize, pick: usize, policy: usize, position: u32, blockCo
   countPick(shard, pick, matched, blockCount);
 }
 
-/** Lists the picked endpoint and the next best ones, up to the policy's limit. Uses the totals up. */
+/** Lists the picked endpoint and the next best ones, up to the policy's limit. The totals are as before afterwards. */
 function listTargets(shard: usize, pick: usize, policy: usize, first: u32, seed: u64): void {
   const candidateCount = load<u32>(pick + PICK_CANDIDATE_COUNT);
   const count = min<u32>(candidateCount, max<u32>(1, load<u32>(policy + POLICY_TARGETS_MAX)));
+  const taken: usize = shard + WORK + 8;
   let position = first;
   for (let i: u32 = 0; i < count; i++) {
     if (i > 0) position = pickMaxScore(shard + TOTALS, candidateCount, seed + <u64>i, shard + WORK);
-    store<f64>(shard + TOTALS + ((<usize>position) << 3), -Infinity);
+    const total: usize = shard + TOTALS + ((<usize>position) << 3);
+    store<u32>(taken + ((<usize>i) << 4), position);
+    store<f64>(taken + ((<usize>i) << 4), load<f64>(total), 8);
+    store<f64>(total, -Infinity);
     const slot = load<u16>(shard + CANDIDATE_SLOTS + ((<usize>position) << 1));
     store<u16>(pick + PICK_TARGETS + ((<usize>i) << 1), slot);
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const at = taken + ((<usize>i) << 4);
+    store<f64>(shard + TOTALS + ((<usize>load<u32>(at)) << 3), load<f64>(at, 8));
   }
   store<u32>(pick + PICK_TARGET_COUNT, count);
 }
@@ -281,11 +292,19 @@ export function releasePick(shardNumber: u32, slot: u32, tokens: u32): void {
   atomic.store<u32>(inFlightTokens, load<u32>(inFlightTokens) - tokens);
 }
 
-/** Returns all that a dead shard charged, and its reader epoch. For the control thread, after the shard's thread has ended. */
+/**
+ * Returns all that a dead shard charged, closes its streams and its read of the index. For the control thread, after the
+ * shard's thread has ended.
+ */
 export function resetShard(shardNumber: u32): void {
   const shard = shardBase(shardNumber);
   memory.fill(shard + SHARD_IN_FLIGHT_REQUESTS, 0, ENDPOINTS_MAX * 4);
   memory.fill(shard + SHARD_IN_FLIGHT_TOKENS, 0, ENDPOINTS_MAX * 4);
+  const counters: usize = shard + SHARD_COUNTERS;
+  store<u64>(
+    counters + ((<usize>SHARD_COUNTER_STREAMS_CLOSED) << 3),
+    load<u64>(counters + ((<usize>SHARD_COUNTER_STREAMS_OPENED) << 3)),
+  );
   readEnd(shard);
 }
 

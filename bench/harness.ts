@@ -1,6 +1,6 @@
 /**
- * Runs micro benches: each case is a kernel and a plain JavaScript baseline doing equal work in the same run, so that the
- * ratio holds when the machine's speed drifts. `small` runs inside `npm test` (it only proves that the case works);
+ * Runs micro benches: each case is a kernel and a plain JavaScript baseline doing equal work in the same run, so that
+ * the ratio holds when the machine's speed drifts. `small` runs inside `npm test` (it only proves that the case works);
  * `large` is for figures. Machine, Node version, commit, seed and a hash of the result go into every record.
  */
 import { execFileSync } from "node:child_process";
@@ -140,8 +140,8 @@ function currentCommit(): string {
 }
 
 /**
- * Writes a record to `bench/results/<name>.node<major>.json` and returns the path. Below the working directory, which is
- * the project's root: compiled benches lie elsewhere.
+ * Writes a record to `bench/results/<name>.node<major>.json` and returns the path. Below the working directory, which
+ * is the project's root: compiled benches lie elsewhere.
  */
 export function saveRecord(record: { readonly name: string; readonly node: string }): string {
   mkdirSync(RESULTS, { recursive: true });
@@ -156,10 +156,12 @@ export function formatRecord(record: BenchRecord): string {
     const speed = entry.kernel.gigabytesPerSecond === undefined ? "" : ` (${entry.kernel.gigabytesPerSecond} GB/s)`;
     const target = entry.target === undefined ? "" : `${entry.target.text}: ${entry.target.met ? "met" : "missed"}`;
     const spread = `${formatNs(entry.kernel.p50Ns)} / ${formatNs(entry.kernel.p99Ns)}${speed}`;
-    return `| ${entry.label} | ${spread} | ${formatNs(entry.baseline.p50Ns)} (${entry.baselineName}) | ${entry.ratio} × | ${target} |`;
+    const baseline = `${formatNs(entry.baseline.p50Ns)} (${entry.baselineName})`;
+    return `| ${[entry.label, spread, baseline, `${entry.ratio} ×`, target].join(" | ")} |`;
   });
+  const { name, unit, machine, node, commit, seed } = record;
   return [
-    `**${record.name}**, per ${record.unit}. ${record.machine}; Node ${record.node}; commit ${record.commit}; seed ${record.seed}.`,
+    `**${name}**, per ${unit}. ${machine}; Node ${node}; commit ${commit}; seed ${seed}.`,
     "",
     "| case | kernel p50 / p99 | baseline p50 | ratio | target |",
     "|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 /**
- * The tables of the documentation that are made from the code: which document has which, and its text. `scripts/docs.ts`
- * writes them, `test/tidy.test.ts` fails when a document shows anything else.
+ * The tables of the documentation that are made from the code: which document has which, and its text.
+ * `scripts/docs.ts` writes them, `test/tidy.test.ts` fails when a document shows anything else.
  *
  * A table stands between two comments: `<!-- generated: NAME -->` and `<!-- end of NAME -->`. What is outside of them
  * belongs to whoever writes the document.

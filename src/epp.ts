@@ -43,6 +43,8 @@ export interface EppOptions {
   readonly streamWindowCount: number;
   readonly indexSlotsLog2: number;
   readonly requestBodySizeMax: number;
+  readonly honoursSubsetHint: boolean;
+  readonly emitEndpointScores: boolean;
   /** Gets one line per decision and refusal; decisions are not reported when absent. */
   readonly onDecisionLine?: (line: string) => void;
   readonly logger: Logger;
@@ -134,6 +136,8 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     prng: options.prng,
     clock,
     requestBodySizeMax: options.requestBodySizeMax,
+    honoursSubsetHint: options.honoursSubsetHint,
+    emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,
     onMessage: (_shard, message) => onShardMessage(message, { options, names, policy, endpoints }),
     onDeath: (shard, reason) => {
@@ -163,7 +167,9 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
 function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
   return {
     names: names.names,
-    endpoints: endpoints.endpoints.map(({ spec, slot, isReachable }) => ({ name: spec.name, slot, isReachable })),
+    endpoints: endpoints.endpoints.map(({ spec: { name, namespace }, slot, isReachable }) => {
+      return { name, namespace, slot, isReachable };
+    }),
   };
 }
 
@@ -205,7 +211,8 @@ function onShardMessage(
     case "listenFailed":
       break;
     case "unknownName":
-      if (names.add(message.name) === 0) options.logger.warn("the name table is full; further models count as other");
+      names.add(message.name);
+      if (!names.hasRoom) options.logger.warn("the name table is full; further models count as other");
       break;
     case "decision": {
       const endpointName = (slot: number): string => endpoints.at(slot)?.spec.name ?? `slot ${slot}`;

@@ -25,6 +25,8 @@ export interface PickerFlags {
   readonly scrapeIntervalMs: number;
   readonly shardCount: number;
   readonly requestBodySizeMax: number;
+  readonly disableSubsetFilter: boolean;
+  readonly emitEndpointScores: boolean;
   readonly drainTimeoutMs: number;
   readonly logDecisions: boolean;
   readonly logLevel: LoggerOptions["level"];
@@ -58,6 +60,14 @@ export const FLAGS: { readonly [Key in keyof PickerFlags]: FlagDeclaration<Picke
     min: 1024,
     max: 2 ** 31,
   }),
+  disableSubsetFilter: switchFlag(
+    "disable-endpoint-subset-filter",
+    "Let requests go to any endpoint, also where the proxy names those that they may go to.",
+  ),
+  emitEndpointScores: switchFlag(
+    "emit-endpoint-scores",
+    "Tell the proxy every candidate's score, in metadata beside the destination.",
+  ),
   drainTimeoutMs: durationFlag({
     name: "drain-timeout",
     help: "Time that open streams get when the picker is told to end.",

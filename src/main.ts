@@ -27,10 +27,11 @@ async function main(args: readonly string[]): Promise<void> {
   const logger = createLogger({ level: flags.logLevel });
   const seed = randomSeed();
   logger.info({ seed, node: process.version }, "starting");
-  const { drainTimeoutMs, logDecisions, ...options } = flags;
+  const { drainTimeoutMs, logDecisions, disableSubsetFilter, ...options } = flags;
   const epp = await startEpp({
     ...options,
     shardCount: resolveShardCount(flags.shardCount, (message) => logger.warn(message)),
+    honoursSubsetHint: !disableSubsetFilter,
     streamWindowCount: STREAM_WINDOW_COUNT,
     indexSlotsLog2: INDEX_SLOTS_LOG2,
     ...(logDecisions && { onDecisionLine: (line) => process.stdout.write(`${line}\n`) }),

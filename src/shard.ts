@@ -7,6 +7,7 @@ import { systemClock } from "./base/clock.ts";
 import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
 import { Prng } from "./base/prng.ts";
 import { randomUuid } from "./base/uuid.ts";
+import type { FinishRecord } from "./director/context.ts";
 import { DecisionQueue } from "./director/decision-queue.ts";
 import { Director } from "./director/director.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
@@ -15,6 +16,7 @@ import type { Transport } from "./extproc/transport/transport.ts";
 import { openaiChatParser } from "./parsing/openai-chat.ts";
 import { openaiCompletionsParser } from "./parsing/openai-completions.ts";
 import type { FromShard, ShardTask, ToShard } from "./shards/messages.ts";
+import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
 import { layout } from "./wasm/layout.ts";
 import { ShardMemory } from "./wasm/shard-memory.ts";
@@ -49,6 +51,7 @@ function conversationContext(task: ShardTask, send: (message: FromShard) => void
     memory,
     clock: systemClock,
     withScores: task.reportDecisions,
+    withCandidates: task.emitEndpointScores,
     defer: (run) => setImmediate(run),
   });
   const director = new Director({
@@ -57,9 +60,10 @@ function conversationContext(task: ShardTask, send: (message: FromShard) => void
     clock: systemClock,
     prng: prng.fork("decisions"),
     parsers: [openaiChatParser, openaiCompletionsParser],
-    limits: { requestBodySizeMax: task.requestBodySizeMax },
+    limits: { requestBodySizeMax: task.requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: reportOnce((name) => send({ kind: "unknownName", name })),
     ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),
+    onFinished: (record) => countFinished(memory, record),
   });
   const requestIds = prng.fork("request ids");
   const errorCodes = Object.keys(ERROR_KINDS) as ErrorCode[];
@@ -74,9 +78,21 @@ function conversationContext(task: ShardTask, send: (message: FromShard) => void
       memory.count(layout.SHARD_COUNTER_PROTOCOL_ERRORS);
       if (task.reportDecisions) send({ kind: "protocolError", message });
     },
+    honoursSubsetHint: task.honoursSubsetHint,
+    onRewriteSkipped: () => memory.count(layout.SHARD_COUNTER_REWRITES_SKIPPED),
+    onServedElsewhere: () => memory.count(layout.SHARD_COUNTER_SERVED_ELSEWHERE),
     onStreamOpened: () => memory.count(layout.SHARD_COUNTER_STREAMS_OPENED),
     onStreamClosed: () => memory.count(layout.SHARD_COUNTER_STREAMS_CLOSED),
   };
+}
+
+function countFinished(memory: ShardMemory, { cause, response }: FinishRecord): void {
+  memory.count(layout.SHARD_COUNTER_FINISHED + EXCHANGE_CAUSES.indexOf(cause));
+  if (response === undefined) return;
+  memory.count(layout.SHARD_COUNTER_RESPONSE_EVENTS, response.eventCount);
+  memory.count(layout.SHARD_COUNTER_PROMPT_TOKENS, response.usage?.promptTokens ?? 0);
+  memory.count(layout.SHARD_COUNTER_CACHED_TOKENS, response.usage?.cachedTokens ?? 0);
+  memory.count(layout.SHARD_COUNTER_COMPLETION_TOKENS, response.usage?.completionTokens ?? 0);
 }
 
 function reportOnce(report: (name: string) => void): (name: string) => void {

@@ -23,7 +23,14 @@ export function formatDecision(record: DecisionRecord, names: DecisionNames): st
     `picked in ${record.pickMs.toFixed(3)} ms (kernel ${(record.decisionMs * 1000).toFixed(1)} µs, batch of ${record.batchSize})`,
     `model ${record.model ?? "none"}, request ${record.requestId}`,
   ];
-  return parts.join(" | ");
+  return oneLine(parts.join(" | "));
+}
+
+/** Model and request id are the client's: a line break in them must not begin a line of its own. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }
 
 /** What decided, in words. */

@@ -2,12 +2,14 @@
  * Reads a YAML or JSON text against a schema and reports every fault with file, line, column, path and value, so that an
  * operator can go straight to the place.
  */
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isNode, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
-import { ConfigError } from "../base/errors.ts";
+import { ConfigError, messageOf } from "../base/errors.ts";
 
 /** Faults listed in one error; the rest is counted. */
 const FAULTS_MAX = 10;
+/** Characters of a wrong value that are shown. */
+const SHOWN_SIZE_MAX = 100;
 
 /** The checked value. Throws a ConfigError that lists each fault as `file:line:column: path: what is wrong`. */
 export function readLocatedDocument<Value>(text: string, fileName: string, schema: z.ZodType<Value>): Value {
@@ -20,15 +22,38 @@ export function readLocatedDocument<Value>(text: string, fileName: string, schem
   if (document.errors.length > 0) {
     throw faults(document.errors.map((error) => `${at(error.pos[0])}: not readable as YAML or JSON: ${error.message}`));
   }
-  const parsed = schema.safeParse(document.toJS());
+  const parsed = schema.safeParse(resolveAliases(document, at));
   if (parsed.success) return parsed.data;
   throw faults(
     parsed.error.issues.map((issue) => {
-      const value = document.getIn(issue.path);
-      const shown = value === undefined || isNode(value) ? "" : ` (it is ${JSON.stringify(value)})`;
+      const shown = showValue(document.getIn(issue.path));
       return `${at(offsetOf(document, issue.path))}: ${formatPath(issue.path)}: ${issue.message}${shown}`;
     }),
   );
+}
+
+/** The plain value. An alias (`*name`) that leads nowhere, or aliases that multiply beyond reason, are faults too. */
+function resolveAliases(document: Document.Parsed, at: (offset: number) => string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    let offset = 0;
+    visit(document, {
+      Alias(_key, alias) {
+        if (alias.resolve(document) !== undefined) return undefined;
+        offset = alias.range?.[0] ?? 0;
+        return visit.BREAK;
+      },
+    });
+    throw faults([`${at(offset)}: not readable as YAML or JSON: ${messageOf(error)}`]);
+  }
+}
+
+/** A scalar as the end of a message; nothing for what is absent, or a list or map of its own. */
+function showValue(value: unknown): string {
+  if (value === undefined || isNode(value)) return "";
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  return ` (it is ${text.length > SHOWN_SIZE_MAX ? `${text.slice(0, SHOWN_SIZE_MAX)}…` : text})`;
 }
 
 /** Where the deepest part of the path that exists begins. */

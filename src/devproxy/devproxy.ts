@@ -47,8 +47,8 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
   const prng = options.prng ?? new Prng(randomSeed());
   const picker = new PickerClient(options.picker, clock);
   const agent = new Agent({ keepAlive: true });
-  const exchanges = new Set<Exchange>();
   const exchangesMax = options.exchangesMax ?? EXCHANGES_MAX;
+  let exchangeCount = 0;
   const environment = {
     picker,
     agent,
@@ -56,16 +56,17 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
     newRequestId: () => uuid(prng),
     failureModeAllow: options.failureModeAllow ?? false,
     fallback: options.fallback,
-    onDone(exchange: Exchange, record: ExchangeRecord): void {
-      exchanges.delete(exchange);
+    onDone(record: ExchangeRecord): void {
+      exchangeCount--;
       options.onExchange?.(record);
     },
   };
   // A prompt may take longer to arrive than Node's five minutes, and Envoy sets no limit either.
   const server = createServer({ maxHeaderSize: HEADERS_SIZE_MAX, requestTimeout: 0 }, (request, response) => {
     response.sendDate = false;
-    if (exchanges.size >= exchangesMax) refuse(request, response);
-    else exchanges.add(new Exchange(environment, request, response));
+    if (exchangeCount >= exchangesMax) return refuse(request, response);
+    exchangeCount++;
+    new Exchange(environment, request, response);
   });
   try {
     await listen(server, options);
@@ -77,7 +78,7 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
     port: (server.address() as AddressInfo).port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const exchange of exchanges) exchange.abort();
+      // To the exchanges it looks as if their clients left.
       server.closeAllConnections();
       agent.destroy();
       picker.close();

@@ -68,7 +68,7 @@ export interface ExchangeEnvironment {
   readonly failureModeAllow: boolean;
   /** Where requests go that have no pick. Without one they are answered with 503. */
   readonly fallback: HostPort | undefined;
-  readonly onDone: (exchange: Exchange, record: ExchangeRecord) => void;
+  readonly onDone: (record: ExchangeRecord) => void;
 }
 
 type State = "picking" | "forwarding" | "answering" | "streaming" | "done";
@@ -125,11 +125,6 @@ export class Exchange {
     else request.resume();
     response.on("finish", () => this.#finish("completed"));
     response.on("close", () => this.#finish("client-left"));
-  }
-
-  /** Ends the exchange now: the proxy closes. */
-  abort(): void {
-    this.#fail("client-left", 503, "the proxy closes");
   }
 
   #onAnswer(answer: ProcessingResponse): void {
@@ -368,7 +363,7 @@ export class Exchange {
     this.#responseLane?.discard();
     // A response that has been read to its end has given its connection back to the agent.
     if (this.#upstreamResponse?.complete !== true || !this.#isRequestThrough()) this.#upstream?.destroy();
-    this.#environment.onDone(this, this.#record(outcome, detail));
+    this.#environment.onDone(this.#record(outcome, detail));
   }
 
   /** A model server can answer before it has read its request. */

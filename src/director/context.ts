@@ -2,8 +2,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { Prng } from "../base/prng.ts";
 import type { ParserDefinition } from "../parsing/parser.ts";
+import type { EXCHANGE_CAUSES } from "../telemetry/metrics.ts";
 import type { Pick, ShardMemory } from "../wasm/shard-memory.ts";
 import type { DecisionQueue } from "./decision-queue.ts";
+import type { ResponseFacts } from "./response.ts";
 
 /** What a decision was and what it took, for the decision log. Times in ms. */
 export interface DecisionRecord {
@@ -21,6 +23,22 @@ export interface DecisionRecord {
   readonly requestMs: number;
 }
 
+/**
+ * Why a request is over. `natural`: its response came to its end. `refused`: the picker answered it. `client-disconnect`:
+ * the proxy cancelled the stream. `error`: the stream ended before the response did.
+ */
+export type TerminationCause = (typeof EXCHANGE_CAUSES)[number];
+
+/** How a request ended; reported exactly once for each. */
+export interface FinishRecord {
+  readonly cause: TerminationCause;
+  readonly requestId: string;
+  readonly model: string | undefined;
+  /** Undefined when the response was not seen. */
+  readonly response: ResponseFacts | undefined;
+  readonly durationMs: number;
+}
+
 export interface DirectorContext {
   readonly memory: ShardMemory;
   readonly decisions: DecisionQueue;
@@ -28,9 +46,10 @@ export interface DirectorContext {
   /** Seeds of decisions. */
   readonly prng: Prng;
   readonly parsers: readonly ParserDefinition[];
-  readonly limits: { readonly requestBodySizeMax: number };
+  readonly limits: { readonly requestBodySizeMax: number; readonly modelSizeMax: number };
   /** A model that the name table does not know; the control thread may give it a number. */
   readonly onUnknownName: (name: string) => void;
   /** Set while decisions are logged. */
   readonly onDecision?: (record: DecisionRecord) => void;
+  readonly onFinished: (record: FinishRecord) => void;
 }

@@ -4,12 +4,14 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { layout } from "../wasm/layout.ts";
-import type { Pick, PickRequest, ShardMemory } from "../wasm/shard-memory.ts";
+import type { Pick, PickRequest, ScoredCandidate, ShardMemory } from "../wasm/shard-memory.ts";
 
 /** The pick, and what its batch cost. */
 export interface Decision {
   /** Undefined when no endpoint could take the request. */
   readonly pick: Pick | undefined;
+  /** All candidates with their totals, where they are asked for. */
+  readonly candidates: readonly ScoredCandidate[] | undefined;
   readonly batchSize: number;
   /** Time of the whole batch in the kernel. */
   readonly batchMs: number;
@@ -26,18 +28,22 @@ export class DecisionQueue {
   readonly #defer: (task: () => void) => void;
   /** Reads the scores back with each pick, for decisions that are explained. */
   readonly #withScores: boolean;
+  /** Reads back every candidate's total, for proxies that are told. Then each request is a batch of its own. */
+  readonly #withCandidates: boolean;
   #waiting: Waiting[] = [];
 
   constructor(options: {
     memory: ShardMemory;
     clock: Clock;
     withScores: boolean;
+    withCandidates: boolean;
     /** Runs a task at the end of the event-loop turn; `setImmediate` in production. */
     defer: (task: () => void) => void;
   }) {
     this.#memory = options.memory;
     this.#clock = options.clock;
     this.#withScores = options.withScores;
+    this.#withCandidates = options.withCandidates;
     this.#defer = options.defer;
   }
 
@@ -50,8 +56,9 @@ export class DecisionQueue {
   #drain(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (let start = 0; start < waiting.length; start += layout.PICKS_MAX) {
-      this.#decide(waiting.slice(start, start + layout.PICKS_MAX));
+    const batchSizeMax = this.#withCandidates ? 1 : layout.PICKS_MAX;
+    for (let start = 0; start < waiting.length; start += batchSizeMax) {
+      this.#decide(waiting.slice(start, start + batchSizeMax));
     }
   }
 
@@ -61,7 +68,9 @@ export class DecisionQueue {
     const picks = this.#memory.decide(requests, startMs, { withScores: this.#withScores });
     const batchMs = this.#clock.nowMs() - startMs;
     for (const [index, entry] of batch.entries()) {
-      entry.decided({ pick: picks[index], batchSize: batch.length, batchMs });
+      const pick = picks[index];
+      const candidates = this.#withCandidates && pick !== undefined ? this.#memory.lastCandidates(pick) : undefined;
+      entry.decided({ pick, candidates, batchSize: batch.length, batchMs });
     }
   }
 }

@@ -1,7 +1,7 @@
 /** The director of a shard: opens requests and holds what all of them use. */
 import { selectParser } from "../parsing/parser.ts";
 import type { DirectorContext } from "./context.ts";
-import { InferenceRequest } from "./request.ts";
+import { InferenceRequest, type RequestOptions } from "./request.ts";
 
 export class Director {
   readonly #context: DirectorContext;
@@ -11,8 +11,8 @@ export class Director {
   }
 
   /** A new request; `finish` it whatever happens. */
-  open(options: { readonly path: string; readonly requestId: string }): InferenceRequest {
-    const parser = selectParser(this.#context.parsers, options.path);
-    return new InferenceRequest(this.#context, { parser, requestId: options.requestId });
+  open({ path, ...options }: { readonly path: string } & Omit<RequestOptions, "parser">): InferenceRequest {
+    const parser = selectParser(this.#context.parsers, path);
+    return new InferenceRequest(this.#context, { ...options, parser });
   }
 }

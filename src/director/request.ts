@@ -11,101 +11,178 @@
 import { EppError } from "../base/errors.ts";
 import type { ParserDefinition } from "../parsing/parser.ts";
 import { refuseBody } from "../parsing/scan-faults.ts";
-import type { Pick } from "../wasm/shard-memory.ts";
-import type { DirectorContext } from "./context.ts";
+import { layout } from "../wasm/layout.ts";
+import type { BodyFacts, Pick, ScoredCandidate } from "../wasm/shard-memory.ts";
+import type { DirectorContext, TerminationCause } from "./context.ts";
 import type { Decision } from "./decision-queue.ts";
+import { ResponseObserver } from "./response.ts";
 
-export type Outcome = Pick | EppError;
+export interface RequestOptions {
+  readonly parser: ParserDefinition | undefined;
+  readonly requestId: string;
+  /** Model to send the request on under; as in the body when absent. */
+  readonly rewriteModelTo?: string | undefined;
+}
+
+/** A span of the body to be replaced before it is sent on. */
+export interface BodyEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly replacement: Buffer;
+}
+
+export interface Routed {
+  readonly pick: Pick;
+  readonly edit: BodyEdit | undefined;
+  /** All candidates with their totals, when they are to be told to the proxy. */
+  readonly candidates: readonly ScoredCandidate[] | undefined;
+}
+
+/** Whether bytes end the body. `may-be-cut`: they are all that the proxy shows, which may be less than the body. */
+export type BodyPlace = "more" | "last" | "may-be-cut";
+
+export type Outcome = Routed | EppError;
 
 type State = "receiving" | "deciding" | "routed" | "refused" | "finished";
 
 export class InferenceRequest {
   readonly #context: DirectorContext;
-  readonly #parser: ParserDefinition | undefined;
-  readonly #requestId: string;
+  readonly #options: RequestOptions;
   readonly #policy: number;
   readonly #receivedAtMs: number;
   #state: State = "receiving";
   #window: number | undefined;
   #bodySize = 0;
+  /** The proxy showed only the beginning of the body; the decision is made on that. */
+  #isCut = false;
   #model: string | undefined;
+  #edit: BodyEdit | undefined;
   #pick: Pick | undefined;
+  #response: ResponseObserver | undefined;
 
-  constructor(context: DirectorContext, options: { parser: ParserDefinition | undefined; requestId: string }) {
+  constructor(context: DirectorContext, options: RequestOptions) {
     this.#context = context;
-    this.#parser = options.parser;
-    this.#requestId = options.requestId;
+    this.#options = options;
     this.#policy = context.memory.activePolicy;
     this.#receivedAtMs = context.clock.nowMs();
   }
 
   /** Takes the next bytes of the body. Returns why the request is refused, if it is. */
-  feed(bytes: Buffer, isLast: boolean): EppError | undefined {
+  feed(bytes: Buffer, place: BodyPlace): EppError | undefined {
     if (this.#state !== "receiving") return undefined;
     this.#bodySize += bytes.length;
     const { requestBodySizeMax } = this.#context.limits;
     if (this.#bodySize > requestBodySizeMax) {
       return this.#refuse(new EppError("PayloadTooLarge", `request body is larger than ${requestBodySizeMax} bytes`));
     }
-    if (this.#parser === undefined) return undefined;
-    this.#window ??= this.#context.memory.acquireWindow(this.#parser.api, this.#policy);
+    const { parser } = this.#options;
+    if (parser === undefined) return undefined;
+    this.#window ??= this.#context.memory.acquireWindow(parser.api, this.#policy);
     if (this.#window === undefined) {
       const message = "too many request bodies are arriving at once; try again";
       return this.#refuse(new EppError("ResourceExhausted", message, { droppedReason: "rejected-saturated" }));
     }
-    const fault = this.#context.memory.feed(this.#window, bytes, isLast);
-    return fault === undefined ? undefined : this.#refuse(refuseBody(fault));
+    const fault = this.#context.memory.feed(this.#window, bytes, place !== "more");
+    if (fault === undefined) return undefined;
+    this.#isCut = place === "may-be-cut" && fault.result === layout.SCAN_CUT;
+    return this.#isCut ? undefined : this.#refuse(refuseBody(fault));
   }
 
-  /** The body is complete: checks what it must have and asks for a decision, which comes within this event-loop turn. */
-  complete(answer: (outcome: Outcome) => void): void {
+  /**
+   * The body is complete: checks what it must have and asks for a decision, which comes within this event-loop turn.
+   * `addresses`: where the request may go; anywhere when undefined.
+   */
+  complete(addresses: readonly string[] | undefined, answer: (outcome: Outcome) => void): void {
     if (this.#state !== "receiving") return;
-    const missing = this.#readFacts();
-    if (missing !== undefined) {
-      answer(this.#refuse(new EppError("BadRequest", missing)));
+    const fault = this.#readBody();
+    if (fault !== undefined) {
+      answer(this.#refuse(fault));
       return;
     }
     this.#state = "deciding";
     const { prng, decisions, clock } = this.#context;
     const completedAtMs = clock.nowMs();
     const seed = { seedLow: prng.nextU32(), seedHigh: prng.nextU32() };
-    decisions.push({ window: this.#window, policy: this.#policy, ...seed }, (decision) => {
+    decisions.push({ window: this.#window, policy: this.#policy, ...seed, addresses }, (decision) => {
       this.#releaseWindow();
+      if (this.#state === "finished") return this.#returnLate(decision);
       const outcome = this.#take(decision);
-      if (this.#state === "finished") return;
-      if (!(outcome instanceof EppError)) this.#report(outcome, decision, completedAtMs);
+      if (!(outcome instanceof EppError)) this.#report(outcome.pick, decision, completedAtMs);
       answer(outcome);
     });
   }
 
-  /** The stream is over, for whatever reason: returns everything that is still claimed. */
-  finish(): void {
-    if (this.#state === "finished") return;
-    const wasDeciding = this.#state === "deciding";
-    this.#state = "finished";
-    if (wasDeciding) return;
-    this.#releaseWindow();
-    this.#releaseCharge();
+  /** What watches the response of this request. */
+  get response(): ResponseObserver {
+    const sent = this.#options.rewriteModelTo;
+    this.#response ??= new ResponseObserver({
+      usageFormat: this.#options.parser?.usageFormat,
+      nowMs: () => this.#context.clock.nowMs(),
+      rename: this.#edit === undefined ? undefined : { sent: sent ?? "", asked: this.#model ?? "" },
+    });
+    return this.#response;
   }
 
-  #readFacts(): string | undefined {
-    if (this.#parser === undefined || this.#window === undefined) return undefined;
+  /** The endpoint's address as picked; undefined before the pick and after a refusal. */
+  get hostPort(): string | undefined {
+    return this.#pick?.hostPort;
+  }
+
+  /** The stream is over: returns everything that is still claimed, and reports the end. Only the first call counts. */
+  finish(isCancelled: boolean): void {
+    if (this.#state === "finished") return;
+    const stateBefore = this.#state;
+    this.#state = "finished";
+    if (stateBefore !== "deciding") {
+      this.#releaseWindow();
+      this.#releaseCharge();
+    }
+    const response = this.#response?.facts();
+    const { onFinished, clock } = this.#context;
+    onFinished({
+      cause: causeOf(stateBefore, response?.isComplete === true, isCancelled),
+      requestId: this.#options.requestId,
+      model: this.#model,
+      response,
+      durationMs: clock.nowMs() - this.#receivedAtMs,
+    });
+  }
+
+  #readBody(): EppError | undefined {
+    const { parser, rewriteModelTo } = this.#options;
+    if (parser === undefined || this.#window === undefined) return undefined;
     const facts = this.#context.memory.facts(this.#window);
     this.#model = facts.model;
-    return this.#parser.findMissing(facts);
+    const missing = this.#isCut ? undefined : parser.findMissing(facts);
+    if (missing !== undefined) return new EppError("BadRequest", missing);
+    if (rewriteModelTo !== undefined && rewriteModelTo !== facts.model) return this.#rewrite(facts, rewriteModelTo);
+    return undefined;
   }
 
-  #take(decision: Decision): Outcome {
-    this.#pick = decision.pick;
-    if (this.#state === "finished") {
-      this.#releaseCharge();
-    } else if (decision.pick === undefined) {
+  #rewrite({ modelSpan }: BodyFacts, name: string): EppError | undefined {
+    const { modelSizeMax } = this.#context.limits;
+    if (Buffer.byteLength(name) > modelSizeMax) {
+      return new EppError("BadRequest", `the model name to rewrite to has more than ${modelSizeMax} bytes`);
+    }
+    if (this.#window !== undefined) this.#context.memory.setModel(this.#window, name);
+    this.#edit = { ...modelSpan, replacement: Buffer.from(JSON.stringify(name).slice(1, -1)) };
+    return undefined;
+  }
+
+  #take({ pick, candidates }: Decision): Outcome {
+    this.#pick = pick;
+    if (pick === undefined) {
       const message = "failed to find endpoint candidates for serving the request";
       return this.#refuse(new EppError("ServiceUnavailable", message, { droppedReason: "rejected-no-endpoints" }));
-    } else {
-      this.#state = "routed";
     }
-    return decision.pick ?? new EppError("ServiceUnavailable", "the request is over");
+    this.#state = "routed";
+    return { pick, edit: this.#edit, candidates };
+  }
+
+  /** The stream was over before the decision came. */
+  #returnLate({ pick }: Decision): void {
+    this.#pick = pick;
+    this.#releaseCharge();
   }
 
   #refuse(error: EppError): EppError {
@@ -116,12 +193,13 @@ export class InferenceRequest {
 
   #report(pick: Pick, decision: Decision, completedAtMs: number): void {
     const { clock, onUnknownName, onDecision } = this.#context;
-    if (pick.nameNumber === 0 && this.#model !== undefined) onUnknownName(this.#model);
+    const model = this.#edit === undefined ? this.#model : this.#options.rewriteModelTo;
+    if (pick.nameNumber === 0 && model !== undefined) onUnknownName(model);
     if (onDecision === undefined) return;
     const nowMs = clock.nowMs();
     onDecision({
-      requestId: this.#requestId,
-      model: this.#model,
+      requestId: this.#options.requestId,
+      model,
       pick,
       policy: this.#policy,
       batchSize: decision.batchSize,
@@ -142,4 +220,10 @@ export class InferenceRequest {
     this.#context.memory.release(this.#pick);
     this.#pick = undefined;
   }
+}
+
+function causeOf(state: State, isResponseComplete: boolean, isCancelled: boolean): TerminationCause {
+  if (state === "refused") return "refused";
+  if (isResponseComplete) return "natural";
+  return isCancelled ? "client-disconnect" : "error";
 }

@@ -14,7 +14,8 @@ import { layout } from "../wasm/layout.ts";
 
 export interface Endpoint {
   readonly id: string;
-  readonly spec: EndpointSpec;
+  /** As last given: labels may change while name and address stay. */
+  spec: EndpointSpec;
   readonly slot: Slot;
   readonly generation: number;
   /** The last scrape succeeded, or none was tried yet. */
@@ -75,6 +76,7 @@ export class EndpointRegistry {
     this.#recycleSlots();
     this.#checkRoom(missing.length);
     for (const endpoint of removed) this.#remove(endpoint);
+    for (const [id, endpoint] of this.#byId) endpoint.spec = wanted.get(id) ?? endpoint.spec;
     const added = missing.map(([id, spec]) => this.#add(id, spec));
     return { added, removed };
   }

@@ -1,37 +1,76 @@
 /** What a conversation answers: a decision or a refusal as ext_proc messages. */
 import type { EppError } from "../base/errors.ts";
+import type { Routed } from "../director/request.ts";
 import {
+  type BodyMutation,
+  type CommonAnswer,
+  encodeBodyResponse,
   encodeHeadersResponse,
   encodeImmediateResponse,
   type HeaderSetting,
 } from "../wire/ext-proc/response-encoder.ts";
-import { DESTINATION_ENDPOINT, DROPPED_REASON, LB_NAMESPACE, REQUEST_ID, WENT_INTO_RESPONSE_HEADERS } from "./names.ts";
+import type { StructObject } from "../wire/ext-proc/struct.ts";
+import {
+  DESTINATION_ENDPOINT,
+  DESTINATION_ENDPOINT_SCORES,
+  DROPPED_REASON,
+  LB_NAMESPACE,
+  REQUEST_ID,
+  WENT_INTO_RESPONSE_HEADERS,
+} from "./names.ts";
 
 export interface RoutedAnswer {
-  /** `ip:port` of the picked endpoint. */
-  readonly hostPort: string;
-  /** Bytes of the body that will be sent on; 0 sets no length. */
-  readonly bodySize: number;
+  readonly routed: Routed;
+  /** Bytes of the body that will be sent on; undefined, or 0, sets no length. */
+  readonly bodySize?: number;
   /** Set when the picker made it because the request had none. */
   readonly newRequestId: string | undefined;
+  /** Control headers that the client sent. */
+  readonly removeHeaders: readonly string[];
 }
 
-/** Answers the request's headers: only what changes is set. The destination also goes into load-balancer metadata. */
-export function encodeRouted({ hostPort, bodySize, newRequestId }: RoutedAnswer): Buffer {
-  const setHeaders: HeaderSetting[] = [{ name: DESTINATION_ENDPOINT, value: hostPort }];
+/** Answers the request's headers with the pick: only what changes is set. */
+export function encodeRouted(answer: RoutedAnswer): Buffer {
+  return encodeHeadersResponse("request", routedMutation(answer));
+}
+
+/** Answers a buffered body with the pick, which then also changes the headers. */
+export function encodeRoutedBody(answer: RoutedAnswer, bodyMutation: BodyMutation | undefined): Buffer {
+  return encodeBodyResponse("request", { ...routedMutation(answer), ...(bodyMutation && { bodyMutation }) });
+}
+
+function routedMutation({ routed, bodySize = 0, newRequestId, removeHeaders }: RoutedAnswer): CommonAnswer {
+  const destination = routed.pick.targets.join(",");
+  const setHeaders: HeaderSetting[] = [{ name: DESTINATION_ENDPOINT, value: destination }];
   // Envoy drops the client's length when it streams a body through a processor, so it must be said again.
   if (bodySize > 0) setHeaders.push({ name: "content-length", value: String(bodySize) });
   if (newRequestId !== undefined) setHeaders.push({ name: REQUEST_ID, value: newRequestId });
-  return encodeHeadersResponse("request", {
+  return {
     setHeaders,
+    removeHeaders,
     clearRouteCache: true,
-    dynamicMetadata: { [LB_NAMESPACE]: { [DESTINATION_ENDPOINT]: hostPort } },
-  });
+    dynamicMetadata: { [LB_NAMESPACE]: lbMetadata(destination, routed) },
+  };
 }
 
+function lbMetadata(destination: string, { candidates }: Routed): StructObject {
+  if (candidates === undefined) return { [DESTINATION_ENDPOINT]: destination };
+  const scores = Object.fromEntries(candidates.map(({ hostPort, total }) => [hostPort, total]));
+  return { [DESTINATION_ENDPOINT]: destination, [DESTINATION_ENDPOINT_SCORES]: scores };
+}
+
+/** Lets the request's headers wait for its body. */
+export const CONTINUE_REQUEST_HEADERS: Buffer = encodeHeadersResponse("request", {});
+
+const PASSED = [{ name: WENT_INTO_RESPONSE_HEADERS, value: "true" }];
+
 /** Answers the response's headers. */
-export const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", {
-  setHeaders: [{ name: WENT_INTO_RESPONSE_HEADERS, value: "true" }],
+export const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", { setHeaders: PASSED });
+
+/** The same where the body's size may change on its way. */
+export const RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH: Buffer = encodeHeadersResponse("response", {
+  setHeaders: PASSED,
+  removeHeaders: ["content-length"],
 });
 
 /** Ends the exchange with the error's status; the body's form is the Go picker's. */

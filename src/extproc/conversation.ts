@@ -5,43 +5,74 @@
  *      │          │          │           │
  *      └──────────┴──────────┴───────────┴─ refusal, end, cancellation ─► closed
  *
- * The answer to the request's headers is held until the body is complete and an endpoint is picked; then it and the body
- * leave in one burst. The order is what FULL_DUPLEX_STREAMED bodies need. Response messages are answered as they come.
+ * When the pick is made and in which answer it leaves depends on how the proxy sends bodies (`body-modes.ts`). In full
+ * duplex the answer to the request's headers is held until the body is complete and an endpoint is picked; then it and the
+ * body leave in one burst. Response messages are answered as they come.
  */
 import { EppError } from "../base/errors.ts";
 import type { Director } from "../director/director.ts";
-import type { InferenceRequest, Outcome } from "../director/request.ts";
-import { findHeaders, HeaderNames } from "../wire/ext-proc/header-map.ts";
-import { type BodyMessage, decodeProcessingRequest, type HeadersMessage } from "../wire/ext-proc/request-decoder.ts";
-import { encodeStreamedBodyResponse, encodeTrailersResponse } from "../wire/ext-proc/response-encoder.ts";
+import type { InferenceRequest, Outcome, Routed } from "../director/request.ts";
+import { readProtocolConfig } from "../wire/ext-proc/request-context.ts";
+import {
+  type BodyMessage,
+  decodeProcessingRequest,
+  type HeadersMessage,
+  type ProcessingRequest,
+  type TrailersMessage,
+} from "../wire/ext-proc/request-decoder.ts";
+import {
+  encodeBodyResponse,
+  encodeStreamedBodyResponse,
+  encodeTrailersResponse,
+} from "../wire/ext-proc/response-encoder.ts";
 import { WireError } from "../wire/wire-error.ts";
-import { encodeRefusal, encodeRouted, RESPONSE_HEADERS_ANSWER } from "./answers.ts";
+import {
+  CONTINUE_REQUEST_HEADERS,
+  encodeRefusal,
+  encodeRouted,
+  encodeRoutedBody,
+  RESPONSE_HEADERS_ANSWER,
+  RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH,
+} from "./answers.ts";
 import { cutBody } from "./body.ts";
-import { PATH_DEFAULT, PATH_HEADERS, REQUEST_ID } from "./names.ts";
+import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
+import { readRequestHeaders } from "./request-headers.ts";
+import { readResponseHeaders } from "./response-headers.ts";
+import { spliceBody } from "./splice.ts";
+import { readSubsetHint } from "./subset-hint.ts";
 import type { CloseReason, ExtProcHandler, ExtProcStream } from "./transport/transport.ts";
 
 export interface ConversationContext {
   readonly director: Director;
   readonly newRequestId: () => string;
+  /** Restrict requests to the endpoints that the proxy names. */
+  readonly honoursSubsetHint: boolean;
   readonly onRefusal: (error: EppError) => void;
   /** A message that is malformed or out of order; the stream ends with it. */
   readonly onProtocolError: (message: string) => void;
+  /** A model name could not be rewritten because the proxy does not let this body be changed. */
+  readonly onRewriteSkipped: () => void;
+  /** The proxy sent the request to another endpoint than the picked one. */
+  readonly onServedElsewhere: () => void;
   readonly onStreamOpened: () => void;
   readonly onStreamClosed: () => void;
 }
 
 type Phase = "headers" | "body" | "deciding" | "routed" | "closed";
 
-const WANTED_HEADERS = new HeaderNames([REQUEST_ID, ...PATH_HEADERS]);
-
 export class Conversation implements ExtProcHandler {
   readonly #stream: ExtProcStream;
   readonly #context: ConversationContext;
   #phase: Phase = "headers";
+  #modes: BodyModes = BODY_MODES_DEFAULT;
   #request: InferenceRequest | undefined;
   #newRequestId: string | undefined;
+  #removeHeaders: readonly string[] = [];
+  #addresses: readonly string[] | undefined;
   #body: Buffer[] = [];
   #bodySize = 0;
+  /** Messages of a streamed body that came before the pick, to be answered after it. */
+  #heldAnswers: Buffer[] = [];
   #endsWithTrailers = false;
   #isHalfClosed = false;
 
@@ -53,27 +84,30 @@ export class Conversation implements ExtProcHandler {
 
   onMessage(bytes: Buffer): void {
     try {
-      this.#dispatch(bytes);
+      this.#dispatch(decodeProcessingRequest(bytes));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#failProtocol(`malformed message: ${error.message}`);
     }
   }
 
+  /** The proxy sends nothing more: a body that has no end yet has it now, and a stream that owes no answer ends. */
   onHalfClose(): void {
     this.#isHalfClosed = true;
-    if (this.#phase !== "deciding") this.#end();
+    if (this.#phase === "body") this.#endBody();
+    else if (this.#phase !== "deciding") this.#stream.end();
   }
 
-  onClose(_reason: CloseReason): void {
+  onClose(reason: CloseReason): void {
     this.#phase = "closed";
     this.#body = [];
-    this.#request?.finish();
+    this.#heldAnswers = [];
+    this.#request?.finish(reason === "cancelled");
     this.#context.onStreamClosed();
   }
 
-  #dispatch(bytes: Buffer): void {
-    const message = decodeProcessingRequest(bytes);
+  #dispatch(message: ProcessingRequest): void {
+    if (this.#phase === "closed") return;
     switch (message.kind) {
       case "requestHeaders":
         this.#onRequestHeaders(message);
@@ -82,92 +116,178 @@ export class Conversation implements ExtProcHandler {
         this.#onRequestBody(message);
         break;
       case "requestTrailers":
-        this.#onRequestTrailers();
+        this.#onRequestTrailers(message);
         break;
       case "responseHeaders":
-        this.#stream.send(RESPONSE_HEADERS_ANSWER);
+        this.#onResponseHeaders(message);
         break;
       case "responseBody":
-        this.#sendBody("response", [message.body], message.endOfStream);
+        this.#onResponseBody(message);
         break;
       case "responseTrailers":
-        this.#stream.send(encodeTrailersResponse("response"));
+        this.#onResponseTrailers();
         break;
       case "unknown":
         break;
     }
   }
 
-  #onRequestHeaders({ headers, endOfStream }: HeadersMessage): void {
+  #onRequestHeaders(message: HeadersMessage): void {
     if (this.#phase !== "headers") return this.#failProtocol("request headers came twice");
-    const [requestId, ...paths] = findHeaders(headers, WANTED_HEADERS);
+    this.#modes = readBodyModes(readProtocolConfig(message));
+    const { requestId, path, rewriteModelTo, controlHeaders } = readRequestHeaders(message.headers);
     if (requestId === undefined) this.#newRequestId = this.#context.newRequestId();
+    this.#removeHeaders = controlHeaders;
+    this.#readSubset(message);
     this.#request = this.#context.director.open({
-      path: paths.find((path) => path !== undefined) ?? PATH_DEFAULT,
+      path,
       requestId: requestId ?? this.#newRequestId ?? "",
+      rewriteModelTo: this.#allowedRewrite(rewriteModelTo, message.endOfStream),
     });
     this.#phase = "body";
-    if (endOfStream) this.#complete();
+    const { request: mode } = this.#modes;
+    if (message.endOfStream || mode === "streamed" || mode === "none") this.#complete();
+    else if (mode !== "full-duplex") this.#stream.send(CONTINUE_REQUEST_HEADERS);
   }
 
-  #onRequestBody({ body, endOfStream }: BodyMessage): void {
-    if (this.#phase === "closed") return;
+  #onRequestBody(message: BodyMessage): void {
+    if (this.#modes.request === "streamed" && this.#phase !== "headers") return this.#answerStreamedBody();
     if (this.#phase !== "body") return this.#failProtocol("a request body came without headers, or after its end");
-    const refusal = this.#request?.feed(body, endOfStream);
+    this.#readSubset(message);
+    const { body } = message;
+    // A buffered body is one message: what follows it, if anything, are trailers.
+    const isWhole = message.endOfStream || this.#modes.request !== "full-duplex";
+    const mayBeCut = this.#modes.request === "buffered-partial" && !message.endOfStream;
+    const refusal = this.#request?.feed(body, mayBeCut ? "may-be-cut" : isWhole ? "last" : "more");
     if (refusal !== undefined) return this.#refuse(refusal);
     this.#body.push(body);
     this.#bodySize += body.length;
-    if (endOfStream) this.#complete();
+    if (isWhole) this.#complete();
   }
 
-  /** Trailers end a body whose last piece did not say so. */
-  #onRequestTrailers(): void {
-    if (this.#phase === "closed") return;
+  /** Trailers end a body whose last piece did not say so. Where the body was answered before, they are only answered. */
+  #onRequestTrailers(message: TrailersMessage): void {
+    if (this.#phase === "routed") return this.#stream.send(encodeTrailersResponse("request"));
+    if (this.#modes.request === "streamed" && this.#phase === "deciding") {
+      this.#heldAnswers.push(encodeTrailersResponse("request"));
+      return;
+    }
     if (this.#phase !== "body") return this.#failProtocol("request trailers came without headers, or after the end");
+    this.#readSubset(message);
     this.#endsWithTrailers = true;
-    const refusal = this.#bodySize > 0 ? this.#request?.feed(EMPTY, true) : undefined;
+    this.#endBody();
+  }
+
+  #onResponseHeaders(message: HeadersMessage): void {
+    const headers = readResponseHeaders(message);
+    const picked = this.#request?.hostPort;
+    if (picked !== undefined && headers.servedBy !== undefined && headers.servedBy !== picked) {
+      this.#context.onServedElsewhere();
+    }
+    const mayChangeSize = this.#request?.response.onHeaders(headers, message.endOfStream) === true;
+    this.#stream.send(mayChangeSize ? RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH : RESPONSE_HEADERS_ANSWER);
+  }
+
+  #onResponseBody({ body, endOfStream }: BodyMessage): void {
+    const pieces = this.#request?.response.onBody(body, endOfStream) ?? [body];
+    if (this.#modes.response === "full-duplex") return this.#sendBody("response", pieces, endOfStream);
+    const isUnchanged = pieces.length === 1 && pieces[0] === body;
+    const replaced = { kind: "replace", body: Buffer.concat(pieces) } as const;
+    this.#stream.send(encodeBodyResponse("response", isUnchanged ? {} : { bodyMutation: replaced }));
+  }
+
+  #onResponseTrailers(): void {
+    const held = this.#request?.response.onTrailers() ?? [];
+    if (held.length > 0 && this.#modes.response === "full-duplex") this.#sendBody("response", held, false);
+    this.#stream.send(encodeTrailersResponse("response"));
+  }
+
+  /** The body is over without a message that said so. */
+  #endBody(): void {
+    const refusal = this.#bodySize > 0 ? this.#request?.feed(EMPTY, "last") : undefined;
     if (refusal !== undefined) return this.#refuse(refusal);
     this.#complete();
   }
 
   #complete(): void {
     this.#phase = "deciding";
-    this.#request?.complete((outcome) => this.#answer(outcome));
+    this.#request?.complete(this.#addresses, (outcome) => this.#answer(outcome));
   }
 
   #answer(outcome: Outcome): void {
     if (this.#phase === "closed") return;
     if (outcome instanceof EppError) return this.#refuse(outcome);
-    const { hostPort } = outcome;
-    this.#stream.send(encodeRouted({ hostPort, bodySize: this.#bodySize, newRequestId: this.#newRequestId }));
-    if (this.#body.length > 0) this.#sendBody("request", this.#body, !this.#endsWithTrailers);
-    if (this.#endsWithTrailers) this.#stream.send(encodeTrailersResponse("request"));
-    this.#body = [];
     this.#phase = "routed";
-    if (this.#isHalfClosed) this.#end();
+    const isBuffered = this.#modes.request === "buffered" || this.#modes.request === "buffered-partial";
+    if (isBuffered && this.#body.length > 0) this.#answerBuffered(outcome);
+    else this.#answerStreamed(outcome);
+    this.#body = [];
+    if (this.#isHalfClosed) this.#stream.end();
+  }
+
+  #answerStreamed(routed: Routed): void {
+    const pieces = this.#edited(routed);
+    const bodySize = routed.edit === undefined ? this.#bodySize : sizeOf(pieces);
+    const answer = { routed, bodySize, newRequestId: this.#newRequestId, removeHeaders: this.#removeHeaders };
+    this.#stream.send(encodeRouted(answer));
+    if (pieces.length > 0) this.#sendBody("request", pieces, !this.#endsWithTrailers);
+    for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
+    if (this.#endsWithTrailers) this.#stream.send(encodeTrailersResponse("request"));
+  }
+
+  #answerBuffered(routed: Routed): void {
+    const answer = { routed, newRequestId: this.#newRequestId, removeHeaders: this.#removeHeaders };
+    const body = routed.edit === undefined ? undefined : Buffer.concat(this.#edited(routed));
+    if (body === undefined) this.#stream.send(encodeRoutedBody(answer, undefined));
+    else this.#stream.send(encodeRoutedBody({ ...answer, bodySize: body.length }, { kind: "replace", body }));
+  }
+
+  /** Headers have left already; the body goes as it came. */
+  #answerStreamedBody(): void {
+    const answer = encodeBodyResponse("request", {});
+    if (this.#phase === "deciding") this.#heldAnswers.push(answer);
+    else this.#stream.send(answer);
+  }
+
+  #edited({ edit }: Routed): Buffer[] {
+    return edit === undefined ? this.#body : spliceBody(this.#body, edit.start, edit.end, edit.replacement);
   }
 
   #sendBody(phase: "request" | "response", pieces: readonly Buffer[], endOfStream: boolean): void {
+    if (phase === "response" && pieces.length === 0 && !endOfStream) return;
     const groups = cutBody(pieces);
     for (const [index, group] of groups.entries()) {
       this.#stream.send(encodeStreamedBodyResponse(phase, group, endOfStream && index === groups.length - 1));
     }
   }
 
+  #readSubset(message: ProcessingRequest): void {
+    if (this.#context.honoursSubsetHint) this.#addresses = readSubsetHint(message) ?? this.#addresses;
+  }
+
+  /** A body that has left before its model is known, or that came in part, cannot be changed. */
+  #allowedRewrite(name: string | undefined, isBodyless: boolean): string | undefined {
+    if (name === undefined || isBodyless) return undefined;
+    const { request: mode } = this.#modes;
+    if (mode === "full-duplex" || mode === "buffered") return name;
+    this.#context.onRewriteSkipped();
+    return undefined;
+  }
+
   #refuse(error: EppError): void {
     this.#context.onRefusal(error);
     this.#stream.send(encodeRefusal(error));
-    this.#end();
+    this.#stream.end();
   }
 
   #failProtocol(message: string): void {
     this.#context.onProtocolError(message);
     this.#stream.fail(message);
   }
-
-  #end(): void {
-    this.#stream.end();
-  }
 }
 
 const EMPTY = Buffer.alloc(0);
+
+function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((size, piece) => size + piece.length, 0);
+}

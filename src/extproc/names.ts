@@ -3,6 +3,15 @@
 /** Request header and metadata key: the picked endpoint, `ip:port`. */
 export const DESTINATION_ENDPOINT = "x-gateway-destination-endpoint";
 
+/** Metadata key: every candidate's total, with `--emit-endpoint-scores`. */
+export const DESTINATION_ENDPOINT_SCORES = "x-gateway-destination-endpoint-scores";
+
+/** Metadata key of responses: the endpoint that the proxy sent the request to. */
+export const DESTINATION_ENDPOINT_SERVED = "x-gateway-destination-endpoint-served";
+
+/** Request headers: the model to send the request on under. The first name is the present one. */
+export const MODEL_NAME_REWRITE = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
+
 /** Metadata namespace that load balancers read. */
 export const LB_NAMESPACE = "envoy.lb";
 

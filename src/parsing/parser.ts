@@ -3,6 +3,7 @@
  * says which grammar it uses and judges the facts it found.
  */
 import type { BodyFacts } from "../wasm/shard-memory.ts";
+import type { UsageFormat } from "./usage.ts";
 
 export interface ParserDefinition {
   /** Name in configuration files. */
@@ -11,6 +12,8 @@ export interface ParserDefinition {
   readonly pathSuffixes: readonly string[];
   /** `layout.API_…`: the scanner's grammar. */
   readonly api: number;
+  /** Where its responses say what they cost. */
+  readonly usageFormat: UsageFormat | undefined;
   /** What is missing in a complete body, as a sentence for the client; undefined when nothing is. */
   findMissing(facts: BodyFacts): string | undefined;
 }

@@ -3,6 +3,7 @@
  * `--help` and the errors come from the same table.
  */
 import { parseArgs } from "node:util";
+import { TIMER_DELAY_MS_MAX } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 
 export interface FlagDeclaration<Value> {
@@ -60,7 +61,8 @@ function parseKnown(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false, strict: true }).values;
   } catch (error) {
-    const message = error instanceof Error ? error.message.split(". ", 1)[0] : String(error);
+    // Its first sentence; what follows is advice on other command lines.
+    const message = error instanceof Error ? error.message.split(/\.\s/, 1)[0] : String(error);
     throw new ConfigError(`${message}; known flags: ${names.map((name) => `--${name}`).join(", ")}, --help`, {
       cause: error,
     });
@@ -132,7 +134,7 @@ export function choiceFlag<Choice extends string>(
   return { name, valueName: choices.join("|"), help, defaultText: byDefault, read };
 }
 
-/** A duration as Go writes it: a number and ms, s, m or h; `1m30s` too. The value is in ms. */
+/** A duration as Go writes it: a number and ms, s, m or h; `1m30s` too. The value is in ms, no longer than a timer can be. */
 export function durationFlag(options: {
   readonly name: string;
   readonly help: string;
@@ -144,10 +146,11 @@ export function durationFlag(options: {
   const read = (text: string | undefined): number => {
     if (text === undefined) return byDefaultMs;
     const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-    if (text !== "0" && parts.map(([part]) => part).join("") !== text) {
+    if (text !== "0" && (text === "" || parts.map(([part]) => part).join("") !== text)) {
       throw new ConfigError(`"${text}" is not a duration like 50ms, 2s or 1m30s`);
     }
     const totalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ""] ?? 0), 0);
+    if (totalMs > TIMER_DELAY_MS_MAX) throw new ConfigError(`"${text}" is longer than 596h, the longest duration`);
     return Math.max(minMs, totalMs);
   };
   return { name, valueName: "duration", help, defaultText: `${byDefaultMs}ms`, read };

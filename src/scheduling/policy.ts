@@ -29,9 +29,7 @@ interface CreatedPlugin {
 
 /** Throws a ConfigError that names the path, the value and what would be right. */
 export function compilePolicy(config: EndpointPickerConfig, registry: PluginRegistry): CompiledPolicy {
-  const plugins = new Map(
-    config.plugins.map((instance, index) => [instance.name, readPlugin(instance, index, registry)]),
-  );
+  const plugins = readPlugins(config.plugins, registry);
   checkProfileHandler([...plugins.values()], config.schedulingProfiles);
   const [profile] = config.schedulingProfiles;
   if (profile === undefined) throw new ConfigError("schedulingProfiles is empty: at least one profile is needed");
@@ -52,20 +50,45 @@ export function compilePolicy(config: EndpointPickerConfig, registry: PluginRegi
   };
 }
 
-function readPlugin(instance: PluginInstance, index: number, registry: PluginRegistry): CreatedPlugin {
-  const definition = registry.get(instance.type);
+function readPlugins(instances: readonly PluginInstance[], registry: PluginRegistry): Map<string, CreatedPlugin> {
+  const plugins = new Map<string, CreatedPlugin>();
+  for (const [index, instance] of instances.entries()) {
+    const place = `plugins[${index}]`;
+    if (plugins.has(instance.name)) {
+      throw new ConfigError(`${place}: the name "${instance.name}" is taken by an earlier plugin; give it another one`);
+    }
+    plugins.set(instance.name, readPlugin(instance, place, registry));
+  }
+  return plugins;
+}
+
+function readPlugin(instance: PluginInstance, place: string, registry: PluginRegistry): CreatedPlugin {
+  const definition = findDefinition(instance, place, registry);
   const parsed = definition.parameters.safeParse(instance.parameters ?? {});
   if (parsed.success) return { instance, definition, parameters: parsed.data };
-  throw new ConfigError(`plugins[${index}] (${instance.type}): parameters: ${z.prettifyError(parsed.error)}`);
+  throw new ConfigError(`${place} (${instance.type}): parameters: ${z.prettifyError(parsed.error)}`);
+}
+
+function findDefinition({ type }: PluginInstance, place: string, registry: PluginRegistry): PluginDefinition {
+  try {
+    return registry.get(type);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(`${place}: ${error.message}`);
+    throw error;
+  }
 }
 
 function checkProfileHandler(plugins: readonly CreatedPlugin[], profiles: readonly SchedulingProfile[]): void {
-  for (const { definition, parameters } of plugins) {
-    if (definition.kind === "profile-handler") {
-      definition.create(parameters).checkProfiles(profiles.map((profile) => profile.name));
-      return;
+  let handlerName: string | undefined;
+  for (const { instance, definition, parameters } of plugins) {
+    if (definition.kind !== "profile-handler") continue;
+    if (handlerName !== undefined) {
+      throw new ConfigError(`plugins has two profile handlers, "${handlerName}" and "${instance.name}"; keep one`);
     }
+    handlerName = instance.name;
+    definition.create(parameters).checkProfiles(profiles.map((profile) => profile.name));
   }
+  if (handlerName !== undefined) return;
   throw new ConfigError("plugins has no profile handler; add one of type single-profile-handler");
 }
 
@@ -85,7 +108,7 @@ function readProfile(
   picker: Picker;
 } {
   const scorers = [];
-  let picker: Picker = PICKER_DEFAULT;
+  let picker: Picker | undefined;
   for (const [index, { pluginRef, weight }] of profile.plugins.entries()) {
     const place = `schedulingProfiles "${profile.name}".plugins[${index}]`;
     const plugin = plugins.get(pluginRef);
@@ -99,11 +122,12 @@ function readProfile(
       case "scorer":
         scorers.push({
           name: pluginRef,
-          weight: weight ?? SCORER_WEIGHT_DEFAULT,
+          weight: readWeight(weight, place),
           program: definition.create(parameters).program,
         });
         break;
       case "picker":
+        if (picker !== undefined) throw new ConfigError(`${place}: "${pluginRef}" is a second picker; keep one`);
         picker = definition.create(parameters);
         break;
       case "producer":
@@ -113,5 +137,17 @@ function readProfile(
         );
     }
   }
-  return { scorers, picker };
+  if (scorers.length > layout.SCORERS_MAX) {
+    throw new ConfigError(
+      `schedulingProfiles "${profile.name}" has ${scorers.length} scorers; at most ${layout.SCORERS_MAX} can be used`,
+    );
+  }
+  return { scorers, picker: picker ?? PICKER_DEFAULT };
+}
+
+/** Any finite number: a negative weight turns a preference round. */
+function readWeight(weight: number | undefined, place: string): number {
+  if (weight === undefined) return SCORER_WEIGHT_DEFAULT;
+  if (Number.isFinite(weight)) return weight;
+  throw new ConfigError(`${place}: weight ${weight} is not a finite number`);
 }

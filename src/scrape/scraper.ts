@@ -10,7 +10,7 @@ import { type EndpointMetrics, hostPort } from "../framework/endpoint.ts";
 import { findSeries } from "../wire/prometheus-text.ts";
 import type { EngineMetrics, MetricSpec } from "./engines/engine.ts";
 
-/** An answer that takes longer is a failure: 20 ticks, and what the Go picker allows. */
+/** An answer that is not complete by then is a failure: 20 ticks, and what the Go picker allows. */
 const SCRAPE_TIMEOUT_MS = 1_000;
 /** A larger exposition is a failure. vLLM's has some 60 KB; LoRA and data parallelism multiply it. */
 const EXPOSITION_SIZE_MAX = 8 * 1024 * 1024;
@@ -65,8 +65,9 @@ class ScrapeLoop {
     this.#options = options;
     this.#client = new Client(`http://${hostPort(endpoint.spec)}`, {
       connectTimeout: SCRAPE_TIMEOUT_MS,
-      headersTimeout: SCRAPE_TIMEOUT_MS,
-      bodyTimeout: SCRAPE_TIMEOUT_MS,
+      // The scrape has one time limit for everything (`#fetch`); these two would start again with each byte.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       maxResponseSize: EXPOSITION_SIZE_MAX,
     });
     this.#timer = options.clock.setInterval(() => void this.#tick(), options.intervalMs);
@@ -93,35 +94,55 @@ class ScrapeLoop {
   async #scrape(): Promise<void> {
     const { clock, beforeScrape, onScraped, onFailed, engine } = this.#options;
     const sent = { scrapedAtMs: clock.nowMs(), ...beforeScrape(this.#endpoint) };
+    let exposition: string;
     try {
-      const exposition = await this.#fetch();
-      if (!this.#isClosed) onScraped(this.#endpoint, readMetrics(exposition, engine), sent);
+      exposition = await this.#fetch();
     } catch (error) {
       if (!this.#isClosed) onFailed(this.#endpoint, messageOf(error));
+      return;
+    }
+    if (!this.#isClosed) onScraped(this.#endpoint, readMetrics(exposition, engine), sent);
+  }
+
+  /** The exposition, complete within SCRAPE_TIMEOUT_MS, however slowly it trickles. */
+  async #fetch(): Promise<string> {
+    const abort = new AbortController();
+    const timeout = (): void => abort.abort(new Error(`no complete answer within ${SCRAPE_TIMEOUT_MS} ms`));
+    const timer = this.#options.clock.setTimeout(timeout, SCRAPE_TIMEOUT_MS);
+    try {
+      return await this.#fetchWithRetry(abort.signal);
+    } finally {
+      timer.cancel();
     }
   }
 
-  async #fetch(): Promise<string> {
+  async #fetchWithRetry(signal: AbortSignal): Promise<string> {
     try {
-      return await this.#fetchOnce();
+      return await this.#fetchOnce(signal);
     } catch (error) {
       // The server may have closed an idle connection just as it was used again. On a fresh one this says nothing new.
       if (!(error instanceof errors.SocketError) || this.#isClosed) throw error;
-      return await this.#fetchOnce();
+      return await this.#fetchOnce(signal);
     }
   }
 
-  async #fetchOnce(): Promise<string> {
-    const { statusCode, body } = await this.#client.request({ method: "GET", path: "/metrics" });
+  async #fetchOnce(signal: AbortSignal): Promise<string> {
+    const { statusCode, body } = await this.#client.request({ method: "GET", path: "/metrics", signal });
     const text = await body.text();
     if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
     return text;
   }
 }
 
-/** What the exposition says; undefined where it says nothing. */
+/**
+ * What the exposition says; undefined where it says nothing, or what no load can be: below 0, or infinite as the f32 that
+ * decisions read, since one infinite queue would make all others look alike.
+ */
 export function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
-  const read = (spec: MetricSpec): number | undefined => findSeries(exposition, spec.name, spec.labels);
+  const read = (spec: MetricSpec): number | undefined => {
+    const value = findSeries(exposition, spec.name, spec.labels);
+    return value !== undefined && value >= 0 && Number.isFinite(Math.fround(value)) ? value : undefined;
+  };
   return {
     queueDepthRequests: read(engine.queueDepthRequests),
     runningRequests: read(engine.runningRequests),

@@ -12,6 +12,10 @@ export interface ShardTask {
   /** Seeds the draws of this shard's decisions. */
   readonly seed: number;
   readonly requestBodySizeMax: number;
+  /** Restrict requests to the endpoints that the proxy names. */
+  readonly honoursSubsetHint: boolean;
+  /** Tell the proxy every candidate's total. */
+  readonly emitEndpointScores: boolean;
   /** Report every decision and refusal. */
   readonly reportDecisions: boolean;
 }

@@ -26,6 +26,8 @@ export interface ShardPoolOptions {
   readonly prng: Prng;
   readonly clock: Clock;
   readonly requestBodySizeMax: number;
+  readonly honoursSubsetHint: boolean;
+  readonly emitEndpointScores: boolean;
   readonly reportDecisions: boolean;
   readonly onMessage: (shard: number, message: FromShard) => void;
   readonly onDeath: (shard: number, reason: string) => void;
@@ -112,7 +114,16 @@ export class ShardPool {
 
   /** One life of a shard. */
   async #run(shard: number, onMessage: (message: FromShard) => void): Promise<void> {
-    const { memory, host, shardCount, prng, requestBodySizeMax, reportDecisions } = this.#options;
+    const {
+      memory,
+      host,
+      shardCount,
+      prng,
+      requestBodySizeMax,
+      honoursSubsetHint,
+      emitEndpointScores,
+      reportDecisions,
+    } = this.#options;
     const { port1: control, port2 } = new MessageChannel();
     const abort = new AbortController();
     const task: ShardTask = {
@@ -122,6 +133,8 @@ export class ShardPool {
       listen: { host, port: this.#port, reusePort: shardCount > 1 },
       seed: prng.nextU32(),
       requestBodySizeMax,
+      honoursSubsetHint,
+      emitEndpointScores,
       reportDecisions,
     };
     control.on("message", onMessage);

@@ -9,7 +9,12 @@ import { layout } from "../wasm/layout.ts";
 
 /** What the control thread knows beside the shared counters. */
 export interface FleetView {
-  readonly endpoints: readonly { readonly name: string; readonly slot: number; readonly isReachable: boolean }[];
+  readonly endpoints: readonly {
+    readonly name: string;
+    readonly namespace: string;
+    readonly slot: number;
+    readonly isReachable: boolean;
+  }[];
   /** Names by number; number 0 is "other". */
   readonly names: readonly string[];
 }
@@ -54,6 +59,9 @@ export function newControlCounters(): ControlCounters {
     indexWriterRestarts: 0,
   };
 }
+
+/** In the order of the counters from SHARD_COUNTER_FINISHED on. */
+export const EXCHANGE_CAUSES = ["natural", "refused", "client-disconnect", "error"] as const;
 
 const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
 
@@ -119,6 +127,43 @@ export const METRICS: readonly MetricDeclaration[] = [
     "endpoint_picker_protocol_errors_total",
     "ext_proc messages that were malformed or out of order; each ended its stream.",
     layout.SHARD_COUNTER_PROTOCOL_ERRORS,
+  ),
+  {
+    name: "endpoint_picker_exchanges_total",
+    type: "counter",
+    help: "Requests that are over, by what ended them.",
+    labels: ["cause"],
+    read: ({ counters }) =>
+      EXCHANGE_CAUSES.map((cause, index) => ({
+        labels: { cause },
+        value: counters.shards(layout.SHARD_COUNTER_FINISHED + index),
+      })),
+  },
+  {
+    name: "endpoint_picker_response_tokens_total",
+    type: "counter",
+    help: "Tokens that responses reported: of prompts, of prompts found in a cache, of completions.",
+    labels: ["kind"],
+    read: ({ counters }) => [
+      { labels: { kind: "prompt" }, value: counters.shards(layout.SHARD_COUNTER_PROMPT_TOKENS) },
+      { labels: { kind: "cached" }, value: counters.shards(layout.SHARD_COUNTER_CACHED_TOKENS) },
+      { labels: { kind: "completion" }, value: counters.shards(layout.SHARD_COUNTER_COMPLETION_TOKENS) },
+    ],
+  },
+  shardCounter(
+    "endpoint_picker_response_events_total",
+    "Events of streamed responses.",
+    layout.SHARD_COUNTER_RESPONSE_EVENTS,
+  ),
+  shardCounter(
+    "endpoint_picker_served_elsewhere_total",
+    "Requests that the proxy sent to another endpoint than the picked one.",
+    layout.SHARD_COUNTER_SERVED_ELSEWHERE,
+  ),
+  shardCounter(
+    "endpoint_picker_rewrites_skipped_total",
+    "Model names that were not rewritten because the proxy's body mode does not let the body be changed.",
+    layout.SHARD_COUNTER_REWRITES_SKIPPED,
   ),
   {
     name: "endpoint_picker_refusals_total",
@@ -199,10 +244,10 @@ export const METRICS: readonly MetricDeclaration[] = [
     name: "endpoint_picker_inflight_requests",
     type: "gauge",
     help: "Requests routed to an endpoint whose streams are open.",
-    labels: ["endpoint_name"],
+    labels: ["endpoint_name", "namespace"],
     read: ({ counters, fleet }) =>
-      fleet().endpoints.map(({ name, slot }) => ({
-        labels: { endpoint_name: name },
+      fleet().endpoints.map(({ name, namespace, slot }) => ({
+        labels: { endpoint_name: name, namespace },
         value: counters.inFlightRequests(slot),
       })),
   },
@@ -210,10 +255,10 @@ export const METRICS: readonly MetricDeclaration[] = [
     name: "endpoint_picker_inflight_tokens",
     type: "gauge",
     help: "Prompt tokens of those requests that the endpoint was not taken to hold.",
-    labels: ["endpoint_name"],
+    labels: ["endpoint_name", "namespace"],
     read: ({ counters, fleet }) =>
-      fleet().endpoints.map(({ name, slot }) => ({
-        labels: { endpoint_name: name },
+      fleet().endpoints.map(({ name, namespace, slot }) => ({
+        labels: { endpoint_name: name, namespace },
         value: counters.inFlightTokens(slot),
       })),
   },

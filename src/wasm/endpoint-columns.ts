@@ -18,6 +18,7 @@ export interface ScrapedColumns {
 export class EndpointColumns {
   readonly #version: Int32Array;
   readonly #slotCount: Uint32Array;
+  readonly #fleet: Int32Array;
   readonly #state: Uint32Array;
   readonly #generation: Uint32Array;
   readonly #queueDepth: Float32Array;
@@ -32,6 +33,7 @@ export class EndpointColumns {
     const slots = layout.ENDPOINTS_MAX;
     this.#version = new Int32Array(buffer, layout.ENDPOINTS + layout.ENDPOINTS_VERSION, 1);
     this.#slotCount = new Uint32Array(buffer, layout.ENDPOINTS + layout.ENDPOINTS_SLOT_COUNT, 1);
+    this.#fleet = new Int32Array(buffer, layout.ENDPOINTS + layout.ENDPOINTS_FLEET, 1);
     this.#state = new Uint32Array(buffer, layout.COLUMN_STATE, slots);
     this.#generation = new Uint32Array(buffer, layout.COLUMN_GENERATION, slots);
     this.#queueDepth = new Float32Array(buffer, layout.COLUMN_QUEUE_DEPTH, slots);
@@ -44,6 +46,7 @@ export class EndpointColumns {
 
   /** Gives the slot to a new endpoint: nothing known of it yet, taken to be reachable. Returns the slot's new generation. */
   add(slot: number, hostPort: string): number {
+    assert(slot >= 0 && slot < layout.ENDPOINTS_MAX, `slot ${slot} is not in 0 … ${layout.ENDPOINTS_MAX - 1}`);
     const address = new TextEncoder().encode(hostPort);
     assert(
       address.length <= layout.ADDRESS_SIZE_MAX,
@@ -61,6 +64,8 @@ export class EndpointColumns {
       this.#addresses.set(address, slot * layout.ADDRESS_STRIDE + 1);
       this.#state[slot] = layout.ENDPOINT_PRESENT | layout.ENDPOINT_REACHABLE;
       if (slot >= (this.#slotCount[0] ?? 0)) this.#slotCount[0] = slot + 1;
+      // Last: who sees the new number reads all of the new endpoint.
+      Atomics.add(this.#fleet, 0, 1);
     });
     return generation;
   }
@@ -69,6 +74,7 @@ export class EndpointColumns {
   remove(slot: number): void {
     this.#change(() => {
       this.#state[slot] = 0;
+      Atomics.add(this.#fleet, 0, 1);
     });
   }
 

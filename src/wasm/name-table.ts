@@ -10,7 +10,8 @@ export const OTHER_NAME = "other";
 
 export class NameTable {
   readonly #memory: WebAssembly.Memory;
-  readonly #numbers = new Map<string, number>();
+  // A model that is called "other" is counted as number 0 too: one name, one series.
+  readonly #numbers = new Map<string, number>([[OTHER_NAME, 0]]);
   readonly #names: string[] = [OTHER_NAME];
   readonly #kernel: Kernel;
 
@@ -29,7 +30,7 @@ export class NameTable {
     return this.#names;
   }
 
-  /** Number of the name, 1 … NAMES_MAX − 1, given now if it is new; 0 when the table is full or the name is too long. */
+  /** Number of the name, 1 … NAMES_MAX − 1, given now if it is new; 0 for "other", a full table, or too long a name. */
   add(name: string): number {
     const known = this.#numbers.get(name);
     if (known !== undefined) return known;

@@ -61,7 +61,9 @@ export class PolicyTable {
       targetsMax >= 1 && targetsMax <= layout.TARGETS_MAX,
       `targetsMax ${targetsMax} is not in 1 … ${layout.TARGETS_MAX}`,
     );
+    assert(policy.tokenSize >= 1, `token size ${policy.tokenSize} bytes`);
     assert(scorers.length <= layout.SCORERS_MAX, `${scorers.length} scorers are more than ${layout.SCORERS_MAX}`);
+    for (const { weight } of scorers) assert(Number.isFinite(weight), `weight ${weight} is not finite`);
     const number = this.#next;
     this.#next = (number + 1) % layout.POLICIES_MAX;
     const base = number * layout.POLICY_STRIDE;

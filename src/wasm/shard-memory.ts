@@ -6,6 +6,7 @@
  * has none left refuses the request instead of growing.
  */
 import { assert } from "../base/assert.ts";
+import { EndpointAddresses } from "./endpoint-addresses.ts";
 import type { Kernel } from "./kernel.ts";
 import { layout } from "./layout.ts";
 
@@ -16,6 +17,8 @@ export interface BodyFacts {
   readonly isStream: boolean;
   readonly hasPrompt: boolean;
   readonly messageCount: number;
+  /** Where the model's name stands in the body: the offsets of its bytes between the quotes. */
+  readonly modelSpan: { readonly start: number; readonly end: number };
 }
 
 /** Why a body cannot be used, and at which of its bytes that was seen. */
@@ -30,13 +33,23 @@ export interface PickRequest {
   readonly policy: number;
   readonly seedLow: number;
   readonly seedHigh: number;
+  /** IP addresses that the request may go to; any when absent. */
+  readonly addresses?: readonly string[] | undefined;
+}
+
+/** A candidate and its weighted total. */
+export interface ScoredCandidate {
+  readonly hostPort: string;
+  readonly total: number;
 }
 
 export interface Pick {
   readonly slot: number;
   readonly generation: number;
-  /** `ip:port`. */
+  /** `ip:port` of the picked endpoint. */
   readonly hostPort: string;
+  /** `ip:port` of the picked endpoint and of those to fall back to, best first. */
+  readonly targets: readonly string[];
   readonly matchedBlocks: number;
   readonly blockCount: number;
   readonly candidateCount: number;
@@ -63,7 +76,7 @@ export class ShardMemory {
   readonly #freeWindows: number[];
   /** 1 for a window that is taken: guards against releasing one twice. */
   readonly #isTaken: Uint8Array;
-  readonly #addresses: { generation: number; hostPort: string }[] = [];
+  readonly #addresses: EndpointAddresses;
 
   constructor(memory: WebAssembly.Memory, kernel: Kernel, shard: number) {
     const header = new DataView(memory.buffer, layout.HEADER, layout.HEADER_SIZE);
@@ -78,6 +91,7 @@ export class ShardMemory {
     this.#picks = new DataView(memory.buffer, this.#base + layout.SHARD_PICKS, layout.PICKS_MAX * layout.PICK_STRIDE);
     this.#activePolicy = new Int32Array(memory.buffer, layout.HEADER + layout.HEADER_ACTIVE_POLICY, 1);
     this.#freeWindows = Array.from({ length: windowCount }, (_, index) => windowCount - 1 - index);
+    this.#addresses = new EndpointAddresses(memory);
     this.#isTaken = new Uint8Array(windowCount);
     this.#counters = new BigUint64Array(memory.buffer, this.#base + layout.SHARD_COUNTERS, layout.SHARD_COUNTERS_COUNT);
   }
@@ -124,6 +138,10 @@ export class ShardMemory {
       isStream: (facts & layout.FACT_STREAM) !== 0,
       hasPrompt: (facts & layout.FACT_PROMPT) !== 0,
       messageCount: this.#u32(window, layout.WINDOW_MESSAGE_COUNT),
+      modelSpan: {
+        start: this.#u32(window, layout.WINDOW_MODEL_START),
+        end: this.#u32(window, layout.WINDOW_MODEL_END),
+      },
     };
   }
 
@@ -143,7 +161,8 @@ export class ShardMemory {
       this.#picks.setUint32(at + layout.PICK_POLICY, request.policy, true);
       this.#picks.setUint32(at + layout.PICK_SEED_LOW, request.seedLow, true);
       this.#picks.setUint32(at + layout.PICK_SEED_HIGH, request.seedHigh, true);
-      this.#picks.setUint32(at + layout.PICK_FLAGS, 0, true);
+      this.#picks.setUint32(at + layout.PICK_FLAGS, request.addresses === undefined ? 0 : layout.PICK_HAS_MASK, true);
+      if (request.addresses !== undefined) this.#writeMask(at, request.addresses);
     }
     this.#kernel.decideBatch(this.#shard, requests.length, nowMs);
     return requests.map(({ policy }, index) => {
@@ -152,13 +171,30 @@ export class ShardMemory {
     });
   }
 
+  /** All candidates of the last pick of the last batch with their totals. */
+  lastCandidates(pick: Pick): ScoredCandidate[] {
+    return Array.from({ length: pick.candidateCount }, (_, position) => ({
+      hostPort: this.#hostPort(this.#view.getUint16(this.#base + layout.CANDIDATE_SLOTS + position * 2, true)),
+      total: this.#view.getFloat64(this.#base + layout.TOTALS + position * 8, true),
+    }));
+  }
+
+  /** Makes `name` the model that prompts of this window belong to. At most MODEL_SIZE_MAX bytes. */
+  setModel(window: number, name: string): void {
+    const bytes = Buffer.from(name);
+    assert(bytes.length <= layout.MODEL_SIZE_MAX, `model name of ${bytes.length} bytes`);
+    const start = this.#window(window);
+    this.#bytes.set(bytes, start + layout.WINDOW_MODEL);
+    this.#view.setUint32(start + layout.WINDOW_MODEL_SIZE, bytes.length, true);
+  }
+
   release(pick: Pick): void {
     this.#kernel.releasePick(this.#shard, pick.slot, pick.tokens);
   }
 
-  /** Counts an event (`layout.SHARD_COUNTER_…`). */
-  count(counter: number): void {
-    this.#counters[counter] = (this.#counters[counter] ?? 0n) + 1n;
+  /** Counts events (`layout.SHARD_COUNTER_…`). */
+  count(counter: number, amount = 1): void {
+    this.#counters[counter] = (this.#counters[counter] ?? 0n) + BigInt(amount);
   }
 
   #readPick(at: number, scoreCount: number): Pick | undefined {
@@ -173,7 +209,8 @@ export class ShardMemory {
     return {
       slot,
       generation,
-      hostPort: this.#hostPort(slot, generation),
+      hostPort: this.#hostPort(slot),
+      targets: this.#readTargets(at),
       matchedBlocks: picks.getUint32(at + layout.PICK_MATCHED_BLOCKS, true),
       blockCount: picks.getUint32(at + layout.PICK_BLOCK_COUNT, true),
       candidateCount: picks.getUint32(at + layout.PICK_CANDIDATE_COUNT, true),
@@ -185,15 +222,23 @@ export class ShardMemory {
     };
   }
 
-  /** The slot's address, decoded once per generation. */
-  #hostPort(slot: number, generation: number): string {
-    const known = this.#addresses[slot];
-    if (known?.generation === generation) return known.hostPort;
-    const at = layout.COLUMN_ADDRESS + slot * layout.ADDRESS_STRIDE;
-    const size = this.#view.getUint8(at);
-    const hostPort = this.#bytes.toString("latin1", at + 1, at + 1 + size);
-    this.#addresses[slot] = { generation, hostPort };
-    return hostPort;
+  #readTargets(at: number): string[] {
+    const count = this.#picks.getUint32(at + layout.PICK_TARGET_COUNT, true);
+    const targets: string[] = [];
+    for (let index = 0; index < count; index++) {
+      targets.push(this.#hostPort(this.#picks.getUint16(at + layout.PICK_TARGETS + index * 2, true)));
+    }
+    return targets;
+  }
+
+  #writeMask(at: number, addresses: readonly string[]): void {
+    const mask = new Uint8Array(this.#picks.buffer, this.#picks.byteOffset + at + layout.PICK_MASK, layout.MASK_SIZE);
+    mask.fill(0);
+    for (const slot of this.#addresses.slotsOf(addresses)) mask[slot >> 3] = (mask[slot >> 3] ?? 0) | (1 << (slot & 7));
+  }
+
+  #hostPort(slot: number): string {
+    return this.#addresses.hostPort(slot);
   }
 
   #model(window: number): string {

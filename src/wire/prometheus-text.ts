@@ -10,9 +10,9 @@ export type LabelMatch = Readonly<Record<string, string>>;
 export function findSeries(exposition: string, name: string, labels: LabelMatch = {}): number | undefined {
   for (let start = findLine(exposition, name, 0); start >= 0; start = findLine(exposition, name, start + 1)) {
     const newline = exposition.indexOf("\n", start);
-    const line = exposition.slice(start, newline < 0 ? undefined : newline);
-    const value = readSeries(line.slice(name.length), labels);
-    if (value !== undefined) return value;
+    const line = exposition.slice(start + name.length, newline < 0 ? undefined : newline);
+    const text = matchSeries(line, labels);
+    if (text !== undefined) return readValue(text);
   }
   return undefined;
 }
@@ -27,19 +27,15 @@ function findLine(exposition: string, name: string, from: number): number {
   return -1;
 }
 
-/** The value in `{labels} value timestamp?`; undefined when the labels do not match. */
-function readSeries(rest: string, labels: LabelMatch): number | undefined {
+/** The text of the value in `{labels} value timestamp?`; undefined when the labels do not match. */
+function matchSeries(series: string, labels: LabelMatch): string | undefined {
+  const rest = series.trim();
   const close = rest.startsWith("{") ? closingBrace(rest) : 0;
-  if (close < 0) return undefined;
-  const block = rest.slice(0, close);
-  for (const [label, value] of Object.entries(labels)) {
-    if (!block.includes(`${label}="${escapeLabel(value)}"`)) return undefined;
-  }
-  const [text] = rest
+  if (close < 0 || !hasLabels(rest.slice(0, close), labels)) return undefined;
+  return rest
     .slice(close === 0 ? 0 : close + 1)
-    .trim()
-    .split(/[ \t]+/, 1);
-  return text === undefined ? undefined : readValue(text);
+    .trimStart()
+    .split(/[ \t]/, 1)[0];
 }
 
 /** Position of the brace that closes the label block, outside of quotes. */
@@ -52,6 +48,17 @@ function closingBrace(text: string): number {
     else if (character === "}" && !isQuoted) return at;
   }
   return -1;
+}
+
+/** One label of a block: its name, and its value as it is written, escapes included. */
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"/g;
+
+function hasLabels(block: string, wanted: LabelMatch): boolean {
+  const pairs = Object.entries(wanted);
+  if (pairs.length === 0) return true;
+  // Label by label, so that `type` is not found inside `request_type`.
+  const found = new Map([...block.matchAll(LABEL)].map(([, name, value]) => [name, value]));
+  return pairs.every(([name, value]) => found.get(name) === escapeLabel(value));
 }
 
 function readValue(text: string): number | undefined {

@@ -7,7 +7,7 @@ import type { EppError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { BUILTIN_PLUGINS } from "../../src/builtins.ts";
 import { DEFAULT_CONFIG } from "../../src/config/defaults.ts";
-import type { DecisionRecord } from "../../src/director/context.ts";
+import type { DecisionRecord, FinishRecord } from "../../src/director/context.ts";
 import { DecisionQueue } from "../../src/director/decision-queue.ts";
 import { Director } from "../../src/director/director.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
@@ -42,6 +42,10 @@ export interface TestShard {
   readonly refusals: readonly EppError[];
   readonly protocolErrors: readonly string[];
   readonly unknownNames: readonly string[];
+  /** How the requests ended. */
+  readonly finished: readonly FinishRecord[];
+  readonly rewritesSkipped: number;
+  readonly servedElsewhere: number;
   readonly streamsOpen: number;
   open(): TestStream;
   /** Runs what was deferred to the end of this event-loop turn. */
@@ -56,6 +60,8 @@ export interface TestShardOptions {
   readonly windowCount?: number;
   readonly requestBodySizeMax?: number;
   readonly seed?: number;
+  readonly honoursSubsetHint?: boolean;
+  readonly emitEndpointScores?: boolean;
 }
 
 /** A shard with idle endpoints 10.0.0.0:8000, 10.0.0.1:8000, … under the default policy. */
@@ -72,21 +78,31 @@ export function testShard(options: TestShardOptions = {}): TestShard {
   const clock = new ManualClock();
   const deferred: (() => void)[] = [];
   const decisions: DecisionRecord[] = [];
+  const finished: FinishRecord[] = [];
   const refusals: EppError[] = [];
   const protocolErrors: string[] = [];
   const unknownNames: string[] = [];
   const prng = new Prng(options.seed ?? 1);
   const director = new Director({
     memory,
-    decisions: new DecisionQueue({ memory, clock, withScores: true, defer: (task) => deferred.push(task) }),
+    decisions: new DecisionQueue({
+      memory,
+      clock,
+      withScores: true,
+      withCandidates: options.emitEndpointScores ?? false,
+      defer: (task) => deferred.push(task),
+    }),
     clock,
     prng: prng.fork("decisions"),
     parsers: [openaiChatParser, openaiCompletionsParser],
-    limits: { requestBodySizeMax },
+    limits: { requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => decisions.push(record),
+    onFinished: (record) => finished.push(record),
   });
   let streamsOpen = 0;
+  let rewritesSkipped = 0;
+  let servedElsewhere = 0;
   let requestIds = 0;
   return {
     fleet,
@@ -95,6 +111,13 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     refusals,
     protocolErrors,
     unknownNames,
+    finished,
+    get rewritesSkipped() {
+      return rewritesSkipped;
+    },
+    get servedElsewhere() {
+      return servedElsewhere;
+    },
     get streamsOpen() {
       return streamsOpen;
     },
@@ -103,6 +126,9 @@ export function testShard(options: TestShardOptions = {}): TestShard {
         return new Conversation(stream, {
           director,
           newRequestId: () => `made-${requestIds++}`,
+          honoursSubsetHint: options.honoursSubsetHint ?? true,
+          onRewriteSkipped: () => rewritesSkipped++,
+          onServedElsewhere: () => servedElsewhere++,
           onRefusal: (error) => refusals.push(error),
           onProtocolError: (message) => protocolErrors.push(message),
           onStreamOpened: () => streamsOpen++,

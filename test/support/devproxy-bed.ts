@@ -15,7 +15,13 @@ import type { AddressInfo } from "node:net";
 import { Prng } from "../../src/base/prng.ts";
 import { type Devproxy, type DevproxyOptions, startDevproxy } from "../../src/devproxy/devproxy.ts";
 import type { ExchangeRecord } from "../../src/devproxy/exchange.ts";
-import { pickEndpoint, type Script, type ScriptedPicker, startScriptedPicker } from "./scripted-ext-proc.ts";
+import {
+  pickEndpoint,
+  type Script,
+  type ScriptedPicker,
+  type ScriptedPickerOptions,
+  startScriptedPicker,
+} from "./scripted-ext-proc.ts";
 
 const LOOPBACK = "127.0.0.1";
 
@@ -36,6 +42,7 @@ export interface BedOptions {
   readonly upstream?: RequestListener;
   /** The picker's, given the model server's `ip:port`; `pickEndpoint` by default. */
   readonly script?: (endpoint: string) => Script;
+  readonly pickerOptions?: ScriptedPickerOptions;
   readonly proxy?: Partial<DevproxyOptions>;
 }
 
@@ -68,6 +75,7 @@ export async function deadPort(): Promise<number> {
 export async function startBed({
   upstream = answerOk,
   script = pickEndpoint,
+  pickerOptions = {},
   proxy = {},
 }: BedOptions = {}): Promise<Bed> {
   const upstreamRequests: IncomingMessage[] = [];
@@ -75,7 +83,7 @@ export async function startBed({
     upstreamRequests.push(incoming);
     upstream(incoming, response);
   });
-  const picker = await startScriptedPicker(script(`${LOOPBACK}:${upstreamPort}`));
+  const picker = await startScriptedPicker(script(`${LOOPBACK}:${upstreamPort}`), pickerOptions);
   closers.push(() => picker.close());
   const records: ExchangeRecord[] = [];
   const waiting: (() => void)[] = [];
@@ -151,4 +159,19 @@ export async function readAll(message: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for await (const piece of message) pieces.push(piece as Buffer);
   return Buffer.concat(pieces);
+}
+
+/** Turns of the event loop without a change after which nothing more is on its way within this process. */
+const QUIET_TURNS = 3_000;
+
+/** Resolves with the value when it has stopped to change. */
+export async function settled(value: () => number): Promise<number> {
+  let last = value();
+  for (let turn = 0; turn < QUIET_TURNS; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (value() === last) continue;
+    last = value();
+    turn = 0;
+  }
+  return last;
 }

@@ -26,14 +26,22 @@ export const unknownEndpoint: EndpointLoad = {};
 export const NOW_MS = 1_000_000;
 export const STALE_MS = 2_000;
 export const BLOCK_SIZE = 256;
+/** Enough for any test, and quicker to ready than all of them. */
+const HOLDER_SETS_MAX = 1_024;
 
 export interface TestFleet extends TestKernel {
   readonly shards: readonly ShardMemory[];
   readonly columns: EndpointColumns;
-  /** Scores of each endpoint by the only scorer, in the order of the endpoints, as a request without a prompt sees them. */
-  scores(): number[];
+  /** Scores of each endpoint by the only scorer, in the order of the endpoints, for a request without a prompt or a window's. */
+  scores(window?: number): number[];
   /** Scans a chat body on shard 0 and returns its window. */
   scan(prompt: string, options?: { model?: string; shard?: number }): number;
+  /** Scans any body, as it stands. */
+  scanBody(body: string, options?: { api?: number; shard?: number }): number;
+  /** Decides a window's request on shard 0, releases the pick, and returns the keys of its prompt. */
+  keys(window: number): bigint[];
+  /** Lets an endpoint hold these keys, as if the index writer had been told. */
+  hold(slot: number, keys: readonly bigint[]): void;
   request(window?: number, seed?: number): PickRequest;
   pick(window?: number, options?: { seed?: number; shard?: number; nowMs?: number }): Pick | undefined;
 }
@@ -66,25 +74,45 @@ export function testFleet(
     return memory;
   };
   const request = (window?: number, seed = 1): PickRequest => ({ window, policy, seedLow: seed, seedHigh: 0 });
+  const pickAndRelease = (window?: number): Pick => {
+    const picked = shardOf().decide([request(window)], NOW_MS, { withScores: true })[0];
+    if (picked === undefined) throw new Error("no endpoint was picked");
+    shardOf().release(picked);
+    return picked;
+  };
+  const scanBody: TestFleet["scanBody"] = (body, { api = layout.API_OPENAI_CHAT, shard = 0 } = {}) => {
+    const window = shardOf(shard).acquireWindow(api, policy);
+    if (window === undefined) throw new Error("the test fleet has no free window");
+    const fault = shardOf(shard).feed(window, Buffer.from(body), true);
+    if (fault !== undefined) throw new Error(`the scanner refused a test body: ${JSON.stringify(fault)}`);
+    return window;
+  };
+  let isIndexReady = false;
   return {
     ...kernel,
     shards,
     columns,
     request,
-    scores() {
-      const picked = shardOf().decide([request()], NOW_MS, { withScores: true })[0];
-      if (picked === undefined) throw new Error("no endpoint was picked");
-      shardOf().release(picked);
+    scanBody,
+    scores(window) {
+      pickAndRelease(window);
       const scores = new Float64Array(kernel.memory.buffer, kernel.shardBase(0) + layout.SCORES, endpoints.length);
       return [...scores];
     },
     scan(prompt, { model = "test-model", shard = 0 } = {}) {
-      const window = shardOf(shard).acquireWindow(layout.API_OPENAI_CHAT, policy);
-      if (window === undefined) throw new Error("the test fleet has no free window");
-      const body = Buffer.from(JSON.stringify({ model, messages: [{ role: "user", content: prompt }] }));
-      const fault = shardOf(shard).feed(window, body, true);
-      if (fault !== undefined) throw new Error(`the scanner refused a test body: ${JSON.stringify(fault)}`);
-      return window;
+      return scanBody(JSON.stringify({ model, messages: [{ role: "user", content: prompt }] }), { shard });
+    },
+    keys(window) {
+      const { blockCount } = pickAndRelease(window);
+      return [...new BigUint64Array(kernel.memory.buffer, kernel.shardBase(0) + layout.KEYS, blockCount)];
+    },
+    hold(slot, keys) {
+      if (!isIndexReady) kernel.kernel.writerReset(HOLDER_SETS_MAX);
+      isIndexReady = true;
+      const source = kernel.shardBase(0) + layout.KEYS;
+      new BigUint64Array(kernel.memory.buffer, source, keys.length).set(keys);
+      const stored = kernel.kernel.storeBlocks(slot, source, keys.length);
+      if (stored !== keys.length) throw new Error(`the test index took ${stored} of ${keys.length} keys`);
     },
     pick: (window, { seed, shard, nowMs = NOW_MS } = {}) =>
       shardOf(shard).decide([request(window, seed)], nowMs, { withScores: true })[0],

@@ -24,8 +24,7 @@ export interface ScanFacts {
 
 export type ScanOutcome =
   | { readonly result: number; readonly facts: ScanFacts }
-  /** `offset` is undefined where the oracle does not know it. */
-  | { readonly result: number; readonly offset: number | undefined };
+  | { readonly result: number; readonly offset: number };
 
 interface StringNode {
   readonly kind: "string";
@@ -52,7 +51,7 @@ type Node = StringNode | ScalarNode | ArrayNode | ObjectNode;
 
 const encoder = new TextEncoder();
 
-/** The outcome for a body that is well-formed UTF-8. For a body that is not JSON only the class of result is known. */
+/** The outcome for a body that is well-formed UTF-8. Of a body that is not JSON it knows no more than that. */
 export function expectedScan(body: Uint8Array, api: number, blockSize: number): ScanOutcome | "not JSON" {
   const source = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
   try {
@@ -66,8 +65,7 @@ export function expectedScan(body: Uint8Array, api: number, blockSize: number): 
   const facts = readBody(root, api, blockSize, source, (result, at) => refusals.push({ result, at }));
   const [first] = refusals.sort((one, other) => one.at - other.at);
   if (first === undefined) return { result: layout.SCAN_DONE, facts };
-  const isTooLong = first.result === layout.SCAN_MODEL_TOO_LONG || first.result === layout.SCAN_SALT_TOO_LONG;
-  return { result: first.result, offset: isTooLong ? undefined : byteOffset(source, first.at) };
+  return { result: first.result, offset: byteOffset(source, first.at) };
 }
 
 function readBody(

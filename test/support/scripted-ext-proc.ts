@@ -26,6 +26,8 @@ export interface ScriptedStream {
   /** Ends it with a gRPC status. */
   fail(code: number, details: string): void;
   readonly ended: Promise<StreamEnd>;
+  /** Answers that wait because the proxy does not read. */
+  unsentCount(): number;
 }
 
 /** Called for each message, after it has been kept. */
@@ -51,12 +53,22 @@ const SERVICE: ServiceDefinition = {
   },
 };
 
-/** Listens on 127.0.0.1, on a free port unless told otherwise. */
-export async function startScriptedPicker(script: Script, port = 0): Promise<ScriptedPicker> {
+export interface ScriptedPickerOptions {
+  /** A free one by default. */
+  readonly port?: number;
+  /** False for a picker that never ends a stream, although the exchange is over. */
+  readonly endsStreams?: boolean;
+}
+
+/** Listens on 127.0.0.1. */
+export async function startScriptedPicker(
+  script: Script,
+  { port = 0, endsStreams = true }: ScriptedPickerOptions = {},
+): Promise<ScriptedPicker> {
   const streams = new Awaitable<ScriptedStream>();
   const server = new Server({ "grpc.max_receive_message_length": -1 });
   server.addService(SERVICE, {
-    process: (call: ServerDuplexStream<Buffer, Buffer>) => streams.push(scriptedStream(call, script)),
+    process: (call: ServerDuplexStream<Buffer, Buffer>) => streams.push(scriptedStream(call, script, endsStreams)),
   });
   const portBound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
@@ -71,23 +83,27 @@ export async function startScriptedPicker(script: Script, port = 0): Promise<Scr
   };
 }
 
-function scriptedStream(call: ServerDuplexStream<Buffer, Buffer>, script: Script): ScriptedStream {
+function scriptedStream(
+  call: ServerDuplexStream<Buffer, Buffer>,
+  script: Script,
+  endsStreams: boolean,
+): ScriptedStream {
   const received = new Awaitable<ProcessingRequest>();
   const stream: ScriptedStream = {
     received: received.items,
     message: (index) => received.at(index),
     send: (message) => call.write(message),
     end: () => call.end(),
+    unsentCount: () => call.writableLength,
     fail: (code, details) => call.emit("error", { code, details }),
     ended: new Promise((resolve) => {
       call.on("cancelled", () => resolve("cancelled"));
-      // A stream that was reset ends too, and "cancelled" follows within the turn.
-      call.on("end", () =>
-        setImmediate(() => {
-          if (!call.cancelled) call.end();
-          resolve("half-closed");
-        }),
-      );
+      // Node's HTTP/2 half-closes a stream before it resets it, so an end within an exchange is waited out.
+      call.on("end", () => {
+        if (!endsStreams || !isOver(received.items.at(-1))) return;
+        call.end();
+        resolve("half-closed");
+      });
     }),
   };
   call.on("data", (bytes: Buffer) => {
@@ -96,6 +112,12 @@ function scriptedStream(call: ServerDuplexStream<Buffer, Buffer>, script: Script
     script(stream, message);
   });
   return stream;
+}
+
+/** No message follows this one. */
+function isOver(message: ProcessingRequest | undefined): boolean {
+  if (message?.kind === "responseTrailers") return true;
+  return (message?.kind === "responseHeaders" || message?.kind === "responseBody") && message.endOfStream;
 }
 
 /** A list whose items can be waited for. */

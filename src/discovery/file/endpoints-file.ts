@@ -7,13 +7,15 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../../base/errors.ts";
 import { readLocatedDocument } from "../../config/located-document.ts";
-import type { EndpointSpec } from "../../framework/endpoint.ts";
+import { type EndpointSpec, endpointId } from "../../framework/endpoint.ts";
 import { layout } from "../../wasm/layout.ts";
 
 /** The Go picker's limit. 1,024 endpoints with labels take about 200 KiB. */
 const FILE_SIZE_MAX = 1024 * 1024;
 
 const PORT_RULE = "must be a port, 1 to 65535";
+const TEXT_RULE = "must be a non-empty text";
+const LABELS_RULE = "must be a map from label to text";
 
 const portSchema = z
   .union(
@@ -29,16 +31,17 @@ const portSchema = z
   .refine((port) => port >= 1 && port <= 65_535, PORT_RULE);
 
 const endpointSchema = z.object({
-  name: z.string({ error: "must be a non-empty text" }).min(1, "must be a non-empty text"),
-  namespace: z.string().min(1).default("default"),
-  address: z
-    .string({ error: "must be an IP address" })
-    .refine(
-      (address) => isIP(address) !== 0,
-      "must be an IPv4 or IPv6 address; host names are not resolved, because one name may stand for many servers",
-    ),
+  name: z.string({ error: TEXT_RULE }).min(1, TEXT_RULE),
+  namespace: z.string({ error: TEXT_RULE }).min(1, TEXT_RULE).default("default"),
+  address: z.string({ error: "must be an IP address" }).refine(
+    // A zone (`%eth0`) has no place in the URL of a scrape.
+    (address) => isIP(address) !== 0 && !address.includes("%"),
+    "must be an IPv4 or IPv6 address; host names are not resolved, because one name may stand for many servers",
+  ),
   port: portSchema,
-  labels: z.record(z.string(), z.string()).default({}),
+  labels: z
+    .record(z.string(), z.string({ error: "must be a text; put it in quotes" }), { error: LABELS_RULE })
+    .default({}),
 });
 
 const fileSchema: z.ZodType<{ endpoints: EndpointSpec[] }> = z.object(
@@ -57,7 +60,8 @@ export function readEndpointsFile(path: string): EndpointSpec[] {
 
 /** The endpoints of a document. Of two with the same namespace and name the last one counts. */
 export function parseEndpoints(text: string, fileName: string): EndpointSpec[] {
-  return readLocatedDocument(text, fileName, fileSchema).endpoints;
+  const { endpoints } = readLocatedDocument(text, fileName, fileSchema);
+  return [...new Map(endpoints.map((spec) => [endpointId(spec), spec])).values()];
 }
 
 function readText(path: string): string {

@@ -24,11 +24,16 @@ export const approxPrefixCacheProducer: ProducerDefinition<ApproxPrefixCachePara
   stability: "stable",
   summary: "Remembers which prompts each endpoint was picked for, in blocks, least recently used first to go.",
   produces: [prefixMatch],
-  parameters: z.strictObject({
-    blockSizeTokens: z.int().min(1).max(1024).default(BLOCK_SIZE_TOKENS_MIN),
-    maxPrefixTokensToMatch: z.int().min(BLOCK_SIZE_TOKENS_MIN).default(131_072),
-    lruCapacityPerServer: z.int().min(1).default(31_250),
-  }),
+  parameters: z
+    .strictObject({
+      blockSizeTokens: z.int().min(1).max(1024).default(BLOCK_SIZE_TOKENS_MIN),
+      maxPrefixTokensToMatch: z.int().min(BLOCK_SIZE_TOKENS_MIN).default(131_072),
+      lruCapacityPerServer: z.int().min(1).default(31_250),
+    })
+    .refine(({ blockSizeTokens, maxPrefixTokensToMatch }) => maxPrefixTokensToMatch >= blockSizeTokens, {
+      path: ["maxPrefixTokensToMatch"],
+      error: "must be at least blockSizeTokens: less than one block can never match",
+    }),
   create: (parameters) => {
     const blockSizeTokens = Math.max(parameters.blockSizeTokens, BLOCK_SIZE_TOKENS_MIN);
     return {

@@ -138,6 +138,23 @@ describe.each(KERNEL_BUILDS)("prefix index, %s build", (build) => {
     }
   });
 
+  test("a ref that carries the tag of another key, as while that key moves into the slot, is not taken", () => {
+    const index = emptyIndex(build);
+    const [own, other] = [chainNamed(1, 1), chainNamed(2, 1)];
+    index.store(1, own);
+    index.store(2, other);
+    const slotOf = (key: bigint): number => {
+      const table = index.view.getUint32(layout.HEADER + layout.HEADER_INDEX_TABLE, true);
+      return table + Number(key & 4095n) * layout.INDEX_SLOT_SIZE;
+    };
+    const [ownSlot, otherSlot] = [slotOf(own[0] as bigint), slotOf(other[0] as bigint)];
+    expect(index.view.getBigUint64(ownSlot, true)).toBe(own[0]);
+    index.view.setBigUint64(ownSlot + 8, index.view.getBigUint64(otherSlot + 8, true), true);
+    expect(index.depths(own, [1, 2])).toEqual([0, 0]);
+    expect(index.depths(other, [1, 2])).toEqual([0, 1]);
+    expect(index.brokenInvariant()).toMatch(/^M13 /);
+  });
+
   test("random changes leave the index equal to a plain map, and all invariants whole", () => {
     // Strategy: 12 endpoints (0 … 5 and 6 far apart) take up and give up prompts of a random tree of prefixes, heads
     // first and tails first, so that holdings stay prefix-closed. After each step: invariants, and one random prompt

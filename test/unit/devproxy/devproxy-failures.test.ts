@@ -4,6 +4,7 @@ import { type RequestListener, request } from "node:http";
 import { createServer } from "node:net";
 import { status as grpcStatus } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
+import { ManualClock } from "../../../src/base/clock.ts";
 import type { HostPort } from "../../../src/devproxy/http-headers.ts";
 import {
   encodeBodyResponse,
@@ -169,7 +170,7 @@ describe("a picker that cannot be reached", () => {
     const port = await deadPort();
     const bed = await startBed({ proxy: { picker: { host: LOOPBACK, port } } });
     expect((await ask(bed.proxy.port)).status).toBe(500);
-    const picker = await startScriptedPicker(pickEndpoint(`${LOOPBACK}:${bed.upstreamPort}`), port);
+    const picker = await startScriptedPicker(pickEndpoint(`${LOOPBACK}:${bed.upstreamPort}`), { port });
     let status = 500;
     // The connection is tried again after 100 ms to 1 s. Each request is an answer from the event loop, so this ends.
     while (status === 500) ({ status } = await ask(bed.proxy.port));
@@ -236,6 +237,57 @@ describe("a picker that ends the stream", () => {
       outcome: "picker-failed",
       detail: "the picker ended the stream early",
     });
+  });
+
+  it("with part of a request in its hands is 500", async () => {
+    const bed = await startBed({
+      upstream: () => {},
+      script: except("requestBody", (stream, endpoint) => {
+        stream.send(pickOf(endpoint));
+        stream.send(encodeStreamedBodyResponse("request", Buffer.from("h"), false));
+        stream.end();
+      }),
+      proxy,
+    });
+    expect((await ask(bed.proxy.port, POST, ["hi"])).status).toBe(500);
+  });
+
+  it("with its last words still unread is heard out", async () => {
+    let forwardedSize = 0;
+    const bed = await startBed({
+      upstream: async (incoming, response) => {
+        forwardedSize = (await readAll(incoming)).length;
+        response.end("ok");
+      },
+      script: (endpoint) => (stream, message) => {
+        pickEndpoint(endpoint)(stream, message);
+        if ("endOfStream" in message && message.endOfStream) stream.end();
+      },
+    });
+    expect((await ask(bed.proxy.port, POST, [Buffer.alloc(600_000)])).status).toBe(200);
+    expect(forwardedSize).toBe(600_000);
+  });
+
+  it("with more of a response in its hands than the proxy keeps is 500", async () => {
+    const bed = await startBed({
+      upstream: (_, response) => response.end(Buffer.alloc(2_000_000)),
+      script: (endpoint) => (stream, message) => {
+        if (message.kind === "requestHeaders") stream.send(pickOf(endpoint));
+        else if (message.kind === "responseBody" && message.endOfStream) stream.end();
+      },
+    });
+    expect((await ask(bed.proxy.port)).status).toBe(500);
+  });
+
+  it("never, although the exchange is over, has it cancelled after five seconds", async () => {
+    const clock = new ManualClock();
+    const bed = await startBed({ pickerOptions: { endsStreams: false }, proxy: { clock } });
+    await ask(bed.proxy.port);
+    await bed.record(0);
+    expect(clock.pendingCount).toBe(1);
+    clock.advance(5_000);
+    expect(await (await bed.picker.stream(0)).ended).toBe("cancelled");
+    expect(clock.pendingCount).toBe(0);
   });
 
   it("with more of a request in its hands than the proxy keeps is 500", async () => {
@@ -331,7 +383,7 @@ describe("a picker that breaks the protocol", () => {
     const answer = await ask(bed.proxy.port, hasBody ? POST : {}, hasBody ? ["hi"] : []);
     expect(answer.status).toBe(status);
     expect(await bed.record(0)).toMatchObject({ outcome: "picker-failed", status });
-    expect(await (await bed.picker.stream(0)).ended).toBe("cancelled");
+    await (await bed.picker.stream(0)).ended;
   });
 });
 

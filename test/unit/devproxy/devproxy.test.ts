@@ -1,11 +1,12 @@
 /** What the proxy does with exchanges that go well: what the picker is shown, what goes on, what the client gets. */
 import { createHash } from "node:crypto";
+import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { forEachHeader } from "../../../src/wire/ext-proc/header-map.ts";
 import { readProtocolConfig } from "../../../src/wire/ext-proc/request-context.ts";
 import type { ProcessingRequest } from "../../../src/wire/ext-proc/request-decoder.ts";
 import { encodeHeadersResponse, encodeStreamedBodyResponse } from "../../../src/wire/ext-proc/response-encoder.ts";
-import { ask, beginAsk, closeBeds, readAll, startBed } from "../../support/devproxy-bed.ts";
+import { ask, beginAsk, closeBeds, readAll, settled, startBed } from "../../support/devproxy-bed.ts";
 import { bodyOf, pickEndpoint } from "../../support/scripted-ext-proc.ts";
 
 afterEach(closeBeds);
@@ -97,6 +98,15 @@ describe("a request without a body", () => {
     expect(bed.upstreamRequests[0]?.headers["content-length"]).toBe("0");
   });
 
+  it("goes on as an empty one when it is a POST that does not say so", async () => {
+    const bed = await startBed();
+    const socket = connect(bed.proxy.port, "127.0.0.1");
+    socket.write("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    for await (const _ of socket);
+    expect(bed.upstreamRequests[0]?.headers).toMatchObject({ "content-length": "0" });
+    expect(bed.upstreamRequests[0]?.headers["transfer-encoding"]).toBeUndefined();
+  });
+
   it("gets the answer's head alone when it is a HEAD", async () => {
     const bed = await startBed({
       upstream: (_, response) => response.writeHead(200, { "content-length": "17" }).end(),
@@ -126,6 +136,18 @@ describe("a request body", () => {
     expect(answer.status).toBe(200);
     expect(bodyOf(await bed.picker.stream(0), "request").equals(body)).toBe(true);
     expect(bodies[0]?.equals(body)).toBe(true);
+  });
+
+  it("goes on in chunks for a method that seldom has one", async () => {
+    let forwarded = "";
+    const bed = await startBed({
+      upstream: async (incoming, response) => {
+        forwarded = String(await readAll(incoming));
+        response.end();
+      },
+    });
+    await ask(bed.proxy.port, { method: "DELETE", headers: { "transfer-encoding": "chunked" } }, ["all of it"]);
+    expect(forwarded).toBe("all of it");
   });
 
   it("ends with its last bytes when its length is known", async () => {
@@ -247,6 +269,32 @@ describe("a response", () => {
     expect(String((await ask(bed.proxy.port)).body)).toBe("more than ok");
   });
 
+  it("may come back as one message of more than gRPC's usual 4 MiB", async () => {
+    const bed = await startBed({
+      upstream: (_, response) => response.writeHead(200, ["x", "y"]).end("x"),
+      script: (endpoint) => (stream, message) => {
+        if (message.kind !== "responseBody") pickEndpoint(endpoint)(stream, message);
+        else if (message.endOfStream)
+          stream.send(encodeStreamedBodyResponse("response", Buffer.alloc(5_000_000), true));
+      },
+    });
+    expect((await ask(bed.proxy.port)).body.length).toBe(5_000_000);
+  });
+
+  it("gets no header of the proxy's own but those of the connection", async () => {
+    const bed = await startBed({
+      upstream: (_, response) => {
+        response.sendDate = false;
+        response.writeHead(200, { "content-length": "0" }).end();
+      },
+    });
+    expect(Object.keys((await ask(bed.proxy.port)).headers).sort()).toEqual([
+      "connection",
+      "content-length",
+      "x-went-into-resp-headers",
+    ]);
+  });
+
   it("without a body ends with its headers", async () => {
     const bed = await startBed({ upstream: (_, response) => response.writeHead(204).end() });
     expect(await ask(bed.proxy.port)).toMatchObject({ status: 204, body: Buffer.alloc(0) });
@@ -293,6 +341,59 @@ describe("large and many", () => {
     const answers = await Promise.all(numbers.map((index) => ask(bed.proxy.port, POST, [`question ${index}`])));
     expect(answers.map(({ body }) => String(body))).toEqual(numbers.map((index) => `answer to question ${index}`));
     expect(bed.picker.streams.length).toBe(50);
+  });
+});
+
+describe("back-pressure", () => {
+  const size = 64_000_000;
+
+  it("stops a model server whose client does not read", async () => {
+    let written = 0;
+    const bed = await startBed({
+      upstream: (_, response) => {
+        const chunk = Buffer.alloc(64_000);
+        const write = (): void => {
+          while (written < size) {
+            written += chunk.length;
+            if (!response.write(chunk)) return;
+          }
+          response.end();
+        };
+        response.on("drain", write);
+        write();
+      },
+    });
+    const response = await beginAsk(bed.proxy.port);
+    expect(await settled(() => written)).toBeLessThan(size / 2);
+    expect((await readAll(response)).length).toBe(size);
+  });
+
+  it("stops a picker whose model server does not read", async () => {
+    let read = (): void => {};
+    const bed = await startBed({
+      upstream: (incoming, response) => {
+        incoming.pause();
+        read = () => incoming.resume();
+        incoming.on("end", () => response.end("ok"));
+      },
+      script: (endpoint) => (stream, message) => {
+        pickEndpoint(endpoint)(stream, message);
+        if (message.kind !== "requestHeaders") return;
+        stream.send(
+          encodeHeadersResponse("request", {
+            setHeaders: [{ name: "x-gateway-destination-endpoint", value: endpoint }],
+          }),
+        );
+        for (let sent = 0; sent < size; sent += 64_000) {
+          stream.send(encodeStreamedBodyResponse("request", Buffer.alloc(64_000), sent + 64_000 >= size));
+        }
+      },
+    });
+    const asked = ask(bed.proxy.port, { ...POST, headers: { "transfer-encoding": "chunked" } });
+    const stream = await bed.picker.stream(0);
+    expect(await settled(() => stream.unsentCount())).toBeGreaterThan(500);
+    read();
+    expect((await asked).status).toBe(200);
   });
 });
 

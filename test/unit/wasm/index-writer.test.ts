@@ -125,6 +125,27 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expect(shards[0].depths(chain, [3], "overlay")).toEqual([0]);
   });
 
+  test("a record that was applied and overwritten within a read is not taken for one", () => {
+    // Lap 1: one record of 24 bytes, then some of 16,400. Lap 2: only such of 16,400, so that the header of a record of
+    // lap 1 is overwritten by keys 1 and 2 of one of lap 2, and its first key by key 3.
+    const { kernel, writer, shards } = fixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 1_000 } });
+    const [shard] = shards;
+    const depths = shard.shard + layout.SHARD_SCRATCH + 20_480;
+    const prompt = chainNamed(1, 1);
+    const filler = chainNamed(2, layout.BLOCKS_MAX);
+    const forged = [filler[0] as bigint, 5n << 32n, (1n << 32n) | 1n, ...prompt, ...filler.slice(4)];
+    kernel.kernel.readBegin(shard.shard);
+    shard.push(3, 1, chainNamed(3, 1));
+    for (let record = 0; record < 70; record++) {
+      expect(shard.push(3, 1, record < 63 ? filler : forged)).toBe(true);
+      while (writer.drain() > 0);
+    }
+    kernel.bytes.fill(0, depths, depths + 2_048);
+    kernel.kernel.overlayMatch(shard.shard, shard.putKeys(prompt), 1, depths);
+    kernel.kernel.readEnd(shard.shard);
+    expect(kernel.view.getUint16(depths + 5 * 2, true)).toBe(0);
+  });
+
   test("the overlay shows the last OVERLAY_MAX picks", () => {
     const { shards } = fixture(build);
     const [shard] = shards;

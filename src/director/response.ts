@@ -1,0 +1,107 @@
+/**
+ * What is learnt from a response as it passes: status, size, events, first byte, usage. The bytes themselves pass
+ * unchanged, unless the model's name has to be put back. Nothing is parsed but a bounded tail at the end.
+ */
+import { EventCounter } from "../parsing/event-counter.ts";
+import { NameRestorer } from "../parsing/name-restorer.ts";
+import { ResponseTail } from "../parsing/response-tail.ts";
+import { findUsage, mergeUsage, USAGE_TAIL_SIZE_MAX, type Usage, type UsageFormat } from "../parsing/usage.ts";
+
+export interface ResponseHeaders {
+  /** HTTP status; undefined when the proxy did not say. */
+  readonly status: number | undefined;
+  readonly contentType: string;
+  /** Compressed bodies pass unread. */
+  readonly contentEncoding: string;
+  /** `ip:port` that the proxy sent the request to, where it says so. */
+  readonly servedBy: string | undefined;
+}
+
+export interface ResponseFacts {
+  readonly status: number | undefined;
+  readonly isEventStream: boolean;
+  readonly bodySize: number;
+  readonly eventCount: number;
+  /** When the first byte of the body came, on the clock; undefined when none did. */
+  readonly firstByteAtMs: number | undefined;
+  readonly usage: Usage | undefined;
+  /** The body came to its end. */
+  readonly isComplete: boolean;
+}
+
+export class ResponseObserver {
+  readonly #usageFormat: UsageFormat | undefined;
+  readonly #nowMs: () => number;
+  readonly #restorer: NameRestorer | undefined;
+  readonly #events = new EventCounter();
+  readonly #tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
+  #headers: ResponseHeaders | undefined;
+  #bodySize = 0;
+  #firstByteAtMs: number | undefined;
+  #isComplete = false;
+
+  constructor(options: {
+    /** Undefined where a response's usage has no known form. */
+    readonly usageFormat: UsageFormat | undefined;
+    readonly nowMs: () => number;
+    /** Set when the request was sent on under another model name. */
+    readonly rename: { readonly sent: string; readonly asked: string } | undefined;
+  }) {
+    this.#usageFormat = options.usageFormat;
+    this.#nowMs = options.nowMs;
+    this.#restorer = options.rename && new NameRestorer(options.rename.sent, options.rename.asked);
+  }
+
+  /** Returns whether the body's size may change on its way. */
+  onHeaders(headers: ResponseHeaders, endOfStream: boolean): boolean {
+    this.#headers = headers;
+    this.#isComplete = endOfStream;
+    return this.#restorer !== undefined && this.#isReadable;
+  }
+
+  /** The bytes to send on for these. */
+  onBody(piece: Buffer, isLast: boolean): readonly Buffer[] {
+    this.#isComplete = isLast;
+    this.#bodySize += piece.length;
+    if (piece.length > 0) this.#firstByteAtMs ??= this.#nowMs();
+    if (!this.#isReadable) return [piece];
+    if (this.#isEventStream) this.#events.push(piece);
+    if (this.#usageFormat !== undefined) this.#tail.push(piece);
+    return this.#restorer === undefined ? [piece] : this.#restorer.push(piece, isLast);
+  }
+
+  /** Trailers end the body: the bytes that were held back until now. */
+  onTrailers(): readonly Buffer[] {
+    const held = this.#restorer !== undefined && this.#isReadable ? this.#restorer.push(Buffer.alloc(0), true) : [];
+    this.#isComplete = true;
+    return held;
+  }
+
+  facts(): ResponseFacts {
+    return {
+      status: this.#headers?.status,
+      isEventStream: this.#isEventStream,
+      bodySize: this.#bodySize,
+      eventCount: this.#events.count,
+      firstByteAtMs: this.#firstByteAtMs,
+      usage: this.#usage(),
+      isComplete: this.#isComplete,
+    };
+  }
+
+  #usage(): Usage | undefined {
+    if (this.#usageFormat === undefined || this.#bodySize === 0) return undefined;
+    const atEnd = findUsage(this.#tail.join(), this.#usageFormat);
+    const isFoundAtStart = this.#usageFormat.isInHead && this.#isEventStream;
+    return isFoundAtStart ? mergeUsage(findUsage(this.#tail.head, this.#usageFormat), atEnd) : atEnd;
+  }
+
+  get #isEventStream(): boolean {
+    return this.#headers?.contentType.includes("text/event-stream") === true;
+  }
+
+  get #isReadable(): boolean {
+    const encoding = this.#headers?.contentEncoding ?? "";
+    return encoding === "" || encoding === "identity";
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Token usage of a response, found in the bytes at its end: engines write it after the text, in JSON as in the last
+ * events of a stream, so the rest of a response is never parsed. A bounded tail is kept; nothing else is.
+ *
+ *   … "choices":[…],"usage":{"prompt_tokens":7,…}}            JSON
+ *   data: {…"usage":{"prompt_tokens":7,…}}\n\ndata: [DONE]    events, however they are cut
+ */
+
+/** Tokens of one exchange. Undefined where the engine says nothing. */
+export interface Usage {
+  readonly promptTokens: number | undefined;
+  readonly completionTokens: number | undefined;
+  readonly totalTokens: number | undefined;
+  /** Prompt tokens that the engine found in its cache. */
+  readonly cachedTokens: number | undefined;
+}
+
+/** Bytes kept from a response's end. A usage object has some 300; what follows it in known formats is below 4 KiB. */
+export const USAGE_TAIL_SIZE_MAX = 16_384;
+/** A larger object under the name of usage is none. */
+const USAGE_OBJECT_SIZE_MAX = 4_096;
+
+/** Where a format writes its usage. */
+export interface UsageFormat {
+  /** Key of the object, as it stands in the bytes. */
+  readonly key: string;
+  /** Also in the first event of a stream (Anthropic says there what the prompt cost), so that the head is kept, too. */
+  readonly isInHead: boolean;
+}
+
+/** OpenAI's APIs, vLLM's and those that follow them. */
+export const USAGE_OBJECT: UsageFormat = { key: '"usage"', isInHead: false };
+/** Anthropic's messages: input in `message_start`, output in `message_delta`. */
+export const USAGE_OBJECT_IN_HEAD: UsageFormat = { key: '"usage"', isInHead: true };
+/** SGLang's own API. */
+export const META_INFO: UsageFormat = { key: '"meta_info"', isInHead: false };
+
+/** The usage in the bytes; of several objects the last one counts. Undefined when there is none. */
+export function findUsage(bytes: Buffer, { key }: UsageFormat): Usage | undefined {
+  for (let at = bytes.lastIndexOf(key); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(key, at - 1)) {
+    // Inside of a text the quote is escaped.
+    if (at > 0 && bytes[at - 1] === BACKSLASH) continue;
+    const object = readObject(bytes, at + key.length);
+    if (object !== undefined) return readUsage(object);
+  }
+  return undefined;
+}
+
+/** Values of `later` where it has any, else of `earlier`. */
+export function mergeUsage(earlier: Usage | undefined, later: Usage | undefined): Usage | undefined {
+  if (earlier === undefined || later === undefined) return later ?? earlier;
+  return {
+    promptTokens: later.promptTokens ?? earlier.promptTokens,
+    completionTokens: later.completionTokens ?? earlier.completionTokens,
+    totalTokens: later.totalTokens ?? earlier.totalTokens,
+    cachedTokens: later.cachedTokens ?? earlier.cachedTokens,
+  };
+}
+
+function readUsage(object: Readonly<Record<string, unknown>>): Usage {
+  const promptTokens = count(object["prompt_tokens"] ?? object["input_tokens"]);
+  const completionTokens = count(object["completion_tokens"] ?? object["output_tokens"]);
+  const details = object["prompt_tokens_details"] ?? object["input_tokens_details"];
+  const cached = isRecord(details) ? details["cached_tokens"] : undefined;
+  const isBothKnown = promptTokens !== undefined && completionTokens !== undefined;
+  return {
+    promptTokens,
+    completionTokens,
+    totalTokens: count(object["total_tokens"]) ?? (isBothKnown ? promptTokens + completionTokens : undefined),
+    cachedTokens: count(cached ?? object["cache_read_input_tokens"] ?? object["cached_tokens"]),
+  };
+}
+
+/** The JSON object after a colon at `from`; undefined when something else, or less than an object, follows. */
+function readObject(bytes: Buffer, from: number): Readonly<Record<string, unknown>> | undefined {
+  let start = skipSpace(bytes, from);
+  if (bytes[start] !== COLON) return undefined;
+  start = skipSpace(bytes, start + 1);
+  if (bytes[start] !== OPEN) return undefined;
+  const end = findObjectEnd(bytes, start);
+  if (end === undefined) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(bytes.toString("utf8", start, end));
+    return isRecord(parsed) ? parsed : undefined;
+  } catch {
+    // Not JSON: then it is no usage either, and an earlier object may be one.
+    return undefined;
+  }
+}
+
+/** The offset after the brace that closes the object at `start`. */
+function findObjectEnd(bytes: Buffer, start: number): number | undefined {
+  const limit = Math.min(bytes.length, start + USAGE_OBJECT_SIZE_MAX);
+  let depth = 0;
+  let isQuoted = false;
+  for (let at = start; at < limit; at++) {
+    const byte = bytes[at];
+    if (isQuoted) {
+      if (byte === BACKSLASH) at++;
+      else if (byte === QUOTE) isQuoted = false;
+    } else if (byte === QUOTE) isQuoted = true;
+    else if (byte === OPEN) depth++;
+    else if (byte === CLOSE && --depth === 0) return at + 1;
+  }
+  return undefined;
+}
+
+function skipSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  while (at < bytes.length && (bytes[at] as number) <= SPACE) at++;
+  return at;
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;

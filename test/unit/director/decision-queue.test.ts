@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../../src/base/clock.ts";
+import { type Decision, DecisionQueue } from "../../../src/director/decision-queue.ts";
+import { queueDepthScorer } from "../../../src/plugins/scorers/queue-depth.ts";
+import { layout } from "../../../src/wasm/layout.ts";
+import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
+
+interface TestQueue {
+  readonly fleet: TestFleet;
+  readonly queue: DecisionQueue;
+  readonly clock: ManualClock;
+  readonly deferred: (() => void)[];
+}
+
+function testQueue(endpoints: readonly EndpointLoad[], { withScores = false } = {}): TestQueue {
+  const fleet = testFleet("debug", endpoints, [{ program: queueDepthScorer.create({}).program, weight: 1 }]);
+  const [memory] = fleet.shards;
+  if (memory === undefined) throw new Error("the test fleet has no shard");
+  const clock = new ManualClock();
+  const deferred: (() => void)[] = [];
+  const queue = new DecisionQueue({
+    memory,
+    clock,
+    withScores,
+    withCandidates: false,
+    defer: (task) => deferred.push(task),
+  });
+  return { fleet, queue, clock, deferred };
+}
+
+function runDeferred(deferred: (() => void)[]): void {
+  for (const task of deferred.splice(0)) task();
+}
+
+describe("a decision queue", () => {
+  it("decides nothing before the end of the turn, and defers once per turn", () => {
+    const { fleet, queue, deferred } = testQueue([endpoint()]);
+    const decided: Decision[] = [];
+    for (let index = 0; index < 3; index++) queue.push(fleet.request(), (decision) => decided.push(decision));
+    expect([decided.length, deferred.length]).toEqual([0, 1]);
+    runDeferred(deferred);
+    expect(decided.map(({ batchSize }) => batchSize)).toEqual([3, 3, 3]);
+    queue.push(fleet.request(), (decision) => decided.push(decision));
+    expect(deferred).toHaveLength(1);
+    runDeferred(deferred);
+    expect(decided.at(-1)?.batchSize).toBe(1);
+  });
+
+  it("answers in order of arrival, each with its own pick", () => {
+    // Queues of 0, 1 and 2: the first picks fill the shortest until all are equal.
+    const { fleet, queue, deferred } = testQueue(
+      [0, 1, 2].map((queueDepthRequests) => endpoint({ queueDepthRequests })),
+    );
+    const slots: (number | undefined)[] = [];
+    for (let index = 0; index < 3; index++) queue.push(fleet.request(), ({ pick }) => slots.push(pick?.slot));
+    runDeferred(deferred);
+    expect(slots[0]).toBe(0);
+    expect(slots.toSorted()).toEqual([0, 0, 1]);
+  });
+
+  it("decides more than one crossing takes in several, and keeps the order", () => {
+    const { fleet, queue, deferred } = testQueue([endpoint(), endpoint()]);
+    const count = layout.PICKS_MAX + 5;
+    const order: number[] = [];
+    const batchSizes = new Map<number, number>();
+    for (let index = 0; index < count; index++) {
+      queue.push(fleet.request(undefined, index), ({ batchSize }) => {
+        order.push(index);
+        batchSizes.set(batchSize, (batchSizes.get(batchSize) ?? 0) + 1);
+      });
+    }
+    runDeferred(deferred);
+    expect(order).toEqual(Array.from({ length: count }, (_, index) => index));
+    expect([...batchSizes]).toEqual([
+      [layout.PICKS_MAX, layout.PICKS_MAX],
+      [5, 5],
+    ]);
+    const [first, second] = [0, 1].map((slot) => fleet.kernel.inFlightRequests(slot));
+    expect([first, second].toSorted()).toEqual([Math.floor(count / 2), Math.ceil(count / 2)].toSorted());
+  });
+
+  it("leaves what is pushed while it decides to the next turn", () => {
+    const { fleet, queue, deferred } = testQueue([endpoint()]);
+    const batchSizes: number[] = [];
+    queue.push(fleet.request(), ({ batchSize }) => {
+      batchSizes.push(batchSize);
+      queue.push(fleet.request(), (decision) => batchSizes.push(decision.batchSize));
+    });
+    runDeferred(deferred);
+    expect([batchSizes.length, deferred.length]).toEqual([1, 1]);
+    runDeferred(deferred);
+    expect(batchSizes).toEqual([1, 1]);
+  });
+
+  it("says that there is no pick when no endpoint is known", () => {
+    const { fleet, queue, deferred } = testQueue([]);
+    const decided: Decision[] = [];
+    queue.push(fleet.request(), (decision) => decided.push(decision));
+    runDeferred(deferred);
+    expect(decided).toEqual([{ pick: undefined, batchSize: 1, batchMs: 0 }]);
+  });
+
+  it.each([
+    { withScores: true, scores: [1] },
+    { withScores: false, scores: [] },
+  ])("reads scores back only when decisions are explained ($withScores)", ({ withScores, scores }) => {
+    const { fleet, queue, deferred } = testQueue([endpoint()], { withScores });
+    const decided: Decision[] = [];
+    queue.push(fleet.request(), (decision) => decided.push(decision));
+    runDeferred(deferred);
+    expect(decided[0]?.pick?.scores).toEqual(scores);
+  });
+});
