@@ -31,6 +31,7 @@ import { instantiateKernel } from "./wasm/kernel.ts";
 import { NameTable } from "./wasm/name-table.ts";
 import { PolicyTable } from "./wasm/policies.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
+import { warmUpKernel } from "./wasm/warm-up.ts";
 
 export interface EppOptions {
   readonly host: string;
@@ -88,6 +89,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const policy = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
   const memory = createSharedMemory(options);
   const kernel = instantiateKernel(memory);
+  warmUpKernel();
   const counters = new SharedCounters(memory, kernel);
   const names = new NameTable(memory, kernel);
   const control = newControlCounters();

@@ -284,7 +284,6 @@ export class Exchange {
   }
 
   #onImmediate(immediate: ImmediateResponse): void {
-    if (this.#state === "done") return;
     if (this.#response.headersSent)
       return this.#fail("immediate", 0, "an immediate response after the response's head");
     const status = immediate.status >= 200 && immediate.status <= 599 ? immediate.status : 500;

@@ -151,7 +151,10 @@ export class Conversation implements ExtProcHandler {
   }
 
   #onRequestBody(message: BodyMessage): void {
-    if (this.#modes.request === "streamed" && this.#phase !== "headers") return this.#answerStreamedBody();
+    if (this.#modes.request === "streamed" && this.#phase !== "headers") {
+      // Headers have left already, or are about to; the body goes as it came.
+      return this.#answerAfterPick(encodeBodyResponse("request", {}));
+    }
     if (this.#phase !== "body") return this.#failProtocol("a request body came without headers, or after its end");
     this.#readSubset(message);
     const { body } = message;
@@ -167,10 +170,9 @@ export class Conversation implements ExtProcHandler {
 
   /** Trailers end a body whose last piece did not say so. Where the body was answered before, they are only answered. */
   #onRequestTrailers(message: TrailersMessage): void {
-    if (this.#phase === "routed") return this.#stream.send(encodeTrailersResponse("request"));
-    if (this.#modes.request === "streamed" && this.#phase === "deciding") {
-      this.#heldAnswers.push(encodeTrailersResponse("request"));
-      return;
+    if (this.#modes.request !== "full-duplex" && !this.#endsWithTrailers && this.#phase !== "headers") {
+      this.#endsWithTrailers = true;
+      return this.#answerAfterPick(encodeTrailersResponse("request"));
     }
     if (this.#phase !== "body") return this.#failProtocol("request trailers came without headers, or after the end");
     this.#readSubset(message);
@@ -232,7 +234,7 @@ export class Conversation implements ExtProcHandler {
     this.#stream.send(encodeRouted(answer));
     if (pieces.length > 0) this.#sendBody("request", pieces, !this.#endsWithTrailers);
     for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
-    if (this.#endsWithTrailers) this.#stream.send(encodeTrailersResponse("request"));
+    if (this.#endsWithTrailers && this.#modes.request === "full-duplex") this.#stream.send(encodeTrailersResponse("request"));
   }
 
   #answerBuffered(routed: Routed): void {
@@ -242,11 +244,10 @@ export class Conversation implements ExtProcHandler {
     else this.#stream.send(encodeRoutedBody({ ...answer, bodySize: body.length }, { kind: "replace", body }));
   }
 
-  /** Headers have left already; the body goes as it came. */
-  #answerStreamedBody(): void {
-    const answer = encodeBodyResponse("request", {});
-    if (this.#phase === "deciding") this.#heldAnswers.push(answer);
-    else this.#stream.send(answer);
+  /** In modes in which a message is answered by itself: now, or once the pick has left. */
+  #answerAfterPick(answer: Buffer): void {
+    if (this.#phase === "routed") this.#stream.send(answer);
+    else this.#heldAnswers.push(answer);
   }
 
   #edited({ edit }: Routed): Buffer[] {

@@ -79,7 +79,7 @@ describe("a request", () => {
   it("that streams is answered event by event to its end", async () => {
     const { proxy } = await startBed(1);
     const { text, headers } = await postChat(proxy.port, "Tell me.", { stream: true, max_tokens: 3 });
-    expect(headers["content-type"]).toBe("text/event-stream");
+    expect(headers["content-type"]).toBe("text/event-stream; charset=utf-8");
     expect(text.match(/^data: \{/gm)).toHaveLength(4);
     expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
   });

@@ -46,8 +46,11 @@ export function findEnvoy(environment: Readonly<NodeJS.ProcessEnv> = process.env
 
 function readVersion(file: string): FoundEnvoy | undefined {
   try {
-    const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: VERSION_MS_MAX } as const;
-    const text = execFileSync(file, ["--version"], options);
+    const text = execFileSync(file, ["--version"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: VERSION_MS_MAX,
+    });
     const version = /\bversion: \w+\/(\d+\.\d+\.\d+)/.exec(text)?.[1];
     return version === undefined ? undefined : { path: file, version };
   } catch {

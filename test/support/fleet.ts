@@ -29,6 +29,11 @@ export const BLOCK_SIZE = 256;
 /** Enough for any test, and quicker to ready than all of them. */
 const HOLDER_SETS_MAX = 1_024;
 
+export interface WeightedScorer {
+  readonly program: ScorerProgram;
+  readonly weight: number;
+}
+
 export interface TestFleet extends TestKernel {
   readonly shards: readonly ShardMemory[];
   readonly columns: EndpointColumns;
@@ -42,6 +47,8 @@ export interface TestFleet extends TestKernel {
   keys(window: number): bigint[];
   /** Lets an endpoint hold these keys, as if the index writer had been told. */
   hold(slot: number, keys: readonly bigint[]): void;
+  /** Publishes a further policy of these scorers and returns its number. */
+  publish(scorers: readonly WeightedScorer[]): number;
   request(window?: number, seed?: number): PickRequest;
   pick(window?: number, options?: { seed?: number; shard?: number; nowMs?: number }): Pick | undefined;
 }
@@ -50,7 +57,7 @@ export interface TestFleet extends TestKernel {
 export function testFleet(
   build: KernelBuild,
   endpoints: readonly EndpointLoad[],
-  scorers: readonly { readonly program: ScorerProgram; readonly weight: number }[],
+  scorers: readonly WeightedScorer[],
   options: { readonly shape?: Partial<MemoryShape>; readonly policy?: Partial<PolicyProgram> } = {},
 ): TestFleet {
   const kernel = testKernel(build, options.shape);
@@ -58,16 +65,19 @@ export function testFleet(
   const shards = Array.from({ length: shardCount }, (_, shard) => new ShardMemory(kernel.memory, kernel.kernel, shard));
   const columns = new EndpointColumns(kernel.memory);
   for (const [slot, load] of endpoints.entries()) addEndpoint(columns, slot, load);
-  const policy = new PolicyTable(kernel.memory).publish({
-    blockSize: BLOCK_SIZE,
-    blocksMax: layout.BLOCKS_MAX,
-    tokenSize: 4,
-    staleMs: STALE_MS,
-    picker: PICKER_PROGRAMS.maxScore,
-    targetsMax: 1,
-    scorers,
-    ...options.policy,
-  });
+  const policies = new PolicyTable(kernel.memory);
+  const publish = (scored: readonly WeightedScorer[]): number =>
+    policies.publish({
+      blockSize: BLOCK_SIZE,
+      blocksMax: layout.BLOCKS_MAX,
+      tokenSize: 4,
+      staleMs: STALE_MS,
+      picker: PICKER_PROGRAMS.maxScore,
+      targetsMax: 1,
+      scorers: scored,
+      ...options.policy,
+    });
+  const policy = publish(scorers);
   const shardOf = (shard = 0): ShardMemory => {
     const memory = shards[shard];
     if (memory === undefined) throw new Error(`the test fleet has no shard ${shard}`);
@@ -94,6 +104,7 @@ export function testFleet(
     columns,
     request,
     scanBody,
+    publish,
     scores(window) {
       pickAndRelease(window);
       const scores = new Float64Array(kernel.memory.buffer, kernel.shardBase(0) + layout.SCORES, endpoints.length);

@@ -162,9 +162,11 @@ export class ReleaseModel {
   }
 
   #endBody(subject: ModelStream): void {
-    const { fault } = subject.plan;
+    const { fault, body } = subject.plan;
+    const size = body?.pieces.reduce((sum, piece) => sum + piece.length, 0) ?? 0;
+    const isCut = subject.sizeSent < size;
     // A body of which nothing came at all is none: nothing was read, so nothing is missed.
-    if (fault !== undefined && subject.hasWindow) this.#refused(subject, fault.status);
+    if (subject.hasWindow && (fault !== undefined || isCut)) this.#refused(subject, fault?.status ?? 400);
     else this.#decide(subject);
   }
 
@@ -201,10 +203,12 @@ export class ReleaseModel {
     expect(subject.stream.state).toBe("failed");
   }
 
+  /** Ends a body that has no end yet; a stream that owes an answer ends with it. */
   #halfClose(subject: ModelStream): void {
     subject.stream.halfClose();
-    if (subject.state === "deciding") subject.isHalfClosed = true;
-    else this.#over(subject, subject.state === "routed" ? "answered" : "half-closed");
+    subject.isHalfClosed = true;
+    if (subject.state === "body") this.#endBody(subject);
+    else if (subject.state !== "deciding") this.#over(subject, subject.state === "routed" ? "answered" : "half-closed");
   }
 
   #refused(subject: ModelStream, status: number): void {
@@ -224,14 +228,17 @@ export class ReleaseModel {
   }
 
   /** What the answer and the decision say was charged, held against the prompt's size. */
-  #readCharge({ stream, plan, requestId }: ModelStream): Charge {
+  #readCharge({ stream, plan, requestId, piecesSent }: ModelStream): Charge {
     const answers = stream.answers.filter(({ kind }) => kind !== "responseBody");
     const answer = readRequestAnswer(answers);
     const pick = this.#shard.decisions.findLast((decision) => decision.requestId === requestId)?.pick;
     if (answer.kind !== "routed" || pick === undefined) throw new Error(`${requestId} was not routed`);
     expect(answer.destination).toBe(`10.0.0.${pick.slot}:8000`);
-    expect(answer.body.equals(Buffer.concat(plan.body?.pieces ?? [])), `body of ${requestId}`).toBe(true);
-    const size = plan.promptSize ?? 0;
+    expect(
+      answer.body.equals(Buffer.concat(plan.body?.pieces.slice(0, piecesSent) ?? [])),
+      `body of ${requestId}`,
+    ).toBe(true);
+    const size = piecesSent > 0 ? (plan.promptSize ?? 0) : 0;
     expect(pick.blockCount, `blocks of ${requestId}`).toBe(Math.ceil(size / this.#limits.blockSize));
     const uncached = Math.max(0, size - pick.matchedBlocks * this.#limits.blockSize);
     return { slot: pick.slot, tokens: Math.ceil(uncached / 4) };

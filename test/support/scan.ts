@@ -16,7 +16,9 @@ export const CHAT: number = layout.API_OPENAI_CHAT;
 export const COMPLETIONS: number = layout.API_OPENAI_COMPLETIONS;
 export const BLOCK_SIZE = 64;
 
-const POISON = Buffer.from('","}]9\\ud800\\"ull[{'.repeat(8));
+/** Begins with another byte for each size of piece, so that every byte after a piece is once its first special one. */
+const POISON = Buffer.from('abc","}]9\\ud800\\"ull[{ 7'.repeat(8));
+const POISON_PERIOD = POISON.length / 8;
 
 /** Scans a whole body cut at the given offsets, which rise; returns the last result. */
 export function scanPieces(
@@ -43,8 +45,9 @@ export function beginScan(kernel: TestKernel, { api = CHAT, blockSize = BLOCK_SI
 export function scanPiece(kernel: TestKernel, piece: Uint8Array, isLast: boolean, window = 0): number {
   const chunk = kernel.shardBase(0) + layout.SHARD_CHUNK;
   kernel.bytes.set(piece, chunk);
-  kernel.bytes.set(POISON.subarray(0, 64), chunk + piece.length);
-  kernel.bytes.set(POISON, kernel.shardBase(0) + layout.SHARD_STAGING);
+  const poison = POISON.subarray(piece.length % POISON_PERIOD);
+  kernel.bytes.set(poison.subarray(0, 64), chunk + piece.length);
+  kernel.bytes.set(poison, kernel.shardBase(0) + layout.SHARD_STAGING);
   return kernel.kernel.scanBody(0, window, piece.length, isLast ? 1 : 0);
 }
 

@@ -9,6 +9,7 @@ import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
+import { DrainingSet } from "./draining-set.ts";
 import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
 
 export interface ListenOptions {
@@ -31,25 +32,24 @@ const PROCESS_METHOD = {
   responseDeserialize: (bytes: Buffer): Buffer => bytes,
 } as const;
 
+/** Time in which the last bytes must have left once the last stream is over. */
+const FLUSH_MS_MAX = 5_000;
+
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
-  const openStreams = new Set<ServerDuplexStream<Buffer, Buffer>>();
-  const emptied = new Set<() => void>();
+  const openStreams = new DrainingSet<ServerDuplexStream<Buffer, Buffer>>();
   const grpcServer = new Server({ "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER });
   grpcServer.addService(
     { process: PROCESS_METHOD },
     {
       process: (call: ServerDuplexStream<Buffer, Buffer>) => {
         openStreams.add(call);
-        serve(call, options.open, () => {
-          openStreams.delete(call);
-          if (openStreams.size === 0) for (const resolve of emptied) resolve();
-        });
+        serve(call, options.open, () => openStreams.delete(call));
       },
     },
   );
   const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Set<Socket>();
+  const sockets = new DrainingSet<Socket>();
   const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
@@ -66,15 +66,12 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
   };
   const drain = async (graceMs: number): Promise<void> => {
     listener.close();
+    // Connections end once their streams have; those on which nobody ever spoke would not.
     injector.drain(graceMs);
-    if (openStreams.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = options.clock.setTimeout(resolve, graceMs);
-      emptied.add(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    await openStreams.untilEmpty(options.clock, graceMs);
+    // A stream is over when its last message is written. The bytes leave later.
+    await sockets.untilEmpty(options.clock, FLUSH_MS_MAX);
   };
   return { port, drain, close };
 }

@@ -66,7 +66,6 @@ const SKIPPED: ReadonlySet<string> = new Set([
   "dist",
   "node_modules",
   "bench/results",
-  "package-lock.json",
 ]);
 
 /** Every file below the working directory, which is the project's root. */

@@ -243,6 +243,7 @@ describe("a picker that ends the stream", () => {
     const bed = await startBed({
       upstream: () => {},
       script: except("requestBody", (stream, endpoint) => {
+        if (stream.received.length > 2) return;
         stream.send(pickOf(endpoint));
         stream.send(encodeStreamedBodyResponse("request", Buffer.from("h"), false));
         stream.end();
@@ -286,6 +287,16 @@ describe("a picker that ends the stream", () => {
     await bed.record(0);
     expect(clock.pendingCount).toBe(1);
     clock.advance(5_000);
+    expect(await (await bed.picker.stream(0)).ended).toBe("cancelled");
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  it("never, has it cancelled when the proxy closes", async () => {
+    const clock = new ManualClock();
+    const bed = await startBed({ pickerOptions: { endsStreams: false }, proxy: { clock } });
+    await ask(bed.proxy.port);
+    await bed.record(0);
+    await bed.proxy.close();
     expect(await (await bed.picker.stream(0)).ended).toBe("cancelled");
     expect(clock.pendingCount).toBe(0);
   });

@@ -377,7 +377,7 @@ describe("back-pressure", () => {
         incoming.on("end", () => response.end("ok"));
       },
       script: (endpoint) => (stream, message) => {
-        pickEndpoint(endpoint)(stream, message);
+        if (message.kind.startsWith("response")) pickEndpoint(endpoint)(stream, message);
         if (message.kind !== "requestHeaders") return;
         stream.send(
           encodeHeadersResponse("request", {

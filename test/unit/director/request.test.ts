@@ -174,7 +174,7 @@ describe("a request", () => {
     expect(request.feed(Buffer.from("anything"), "last")).toBeUndefined();
     const outcomes = complete(request);
     director.turn();
-    expect(outcomes).toMatchObject([{ slot: 0 }]);
+    expect(outcomes).toMatchObject([{ pick: { slot: 0 } }]);
   });
 
   it("keeps the policy that was active when it began", () => {

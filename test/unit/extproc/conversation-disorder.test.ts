@@ -101,15 +101,36 @@ it("a message of a kind that is not known is passed over", () => {
   expect(readRequestAnswer(stream.answers)).toMatchObject({ kind: "routed" });
 });
 
-it.each([
-  { phase: "before headers", messages: [] },
-  { phase: "after headers", messages: [requestHeaders()] },
-  { phase: "within the body", messages: [requestHeaders(), { kind: "requestBody", body: Buffer.from("{") }] },
-] as const)("a proxy that half-closes $phase ends the stream without an answer", ({ messages }) => {
-  const shard = testShard();
-  const stream = shard.open();
-  stream.send(...messages);
-  stream.halfClose();
-  expect([stream.state, stream.answers.length]).toEqual(["ended", 0]);
-  expect(shard.freeWindowCount()).toBe(16);
+describe("a proxy that half-closes", () => {
+  const messages = bodyMessages("requestBody", chatBody("hello"), { endOfStream: false });
+
+  it("before headers ends the stream without an answer", () => {
+    const stream = testShard().open();
+    stream.halfClose();
+    expect([stream.state, stream.answers.length]).toEqual(["ended", 0]);
+  });
+
+  it.each([
+    { name: "after headers has sent a request without a body", messages: [requestHeaders()], pieces: 0 },
+    { name: "within the body has ended it", messages: [requestHeaders(), ...messages], pieces: 1 },
+  ])("$name: the stream ends with the answer", ({ messages: sent, pieces }) => {
+    const shard = testShard();
+    const stream = shard.open();
+    stream.send(...sent);
+    stream.halfClose();
+    expect([stream.state, stream.answers.length]).toEqual(["open", 0]);
+    shard.turn();
+    expect(readRequestAnswer(stream.answers)).toMatchObject({ kind: "routed" });
+    expect([stream.state, stream.answers.length]).toEqual(["ended", 1 + pieces]);
+    expect(shard.freeWindowCount()).toBe(16);
+  });
+
+  it("within a body that is cut gets 400", () => {
+    const shard = testShard();
+    const stream = shard.open();
+    stream.send(requestHeaders(), { kind: "requestBody", body: Buffer.from("{") });
+    stream.halfClose();
+    expect(readRequestAnswer(stream.answers)).toMatchObject({ kind: "refused", status: 400 });
+    expect([stream.state, shard.freeWindowCount()]).toEqual(["ended", 16]);
+  });
 });
