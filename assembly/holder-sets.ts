@@ -312,12 +312,12 @@ function lowestTwo(mask: usize): u32 {
 }
 
 /** The holder of a single, the lower of a pair. */
-export function firstHolder(ref: u32): u32 {
+function firstHolder(ref: u32): u32 {
   return (ref >> 2) & 1023;
 }
 
 /** The higher holder of a pair. */
-export function secondHolder(ref: u32): u32 {
+function secondHolder(ref: u32): u32 {
   return (ref >> 12) & 1023;
 }
 

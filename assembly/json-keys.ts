@@ -3,7 +3,7 @@
  * its keys here. Keys are compared unescaped, so "mod\u0065l" is KEY_MODEL, as it is for JSON.parse.
  */
 
-export const KEY_OTHER: u32 = 0;
+const KEY_OTHER: u32 = 0;
 export const KEY_MODEL: u32 = 1;
 export const KEY_STREAM: u32 = 2;
 export const KEY_MAX_TOKENS: u32 = 3;

@@ -60,6 +60,8 @@ export interface Epp {
   readonly shards: ShardPool;
   readonly endpoints: EndpointRegistry;
   readonly counters: SharedCounters;
+  /** Ends the index writer's thread as a crash would; resolves when it is gone. For fault tests. */
+  killIndexWriter(): Promise<void>;
   /** Takes no new streams, serves the open ones for up to `graceMs`, then ends everything. */
   close(graceMs: number): Promise<void>;
 }
@@ -113,7 +115,8 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   closers.push(() => scraper.close());
   for (const endpoint of endpoints.replaceAll(specs).added) scraper.add(endpoint);
 
-  closers.push(startIndexWriter(options, memory, policy, indexControl, () => control.indexWriterRestarts++));
+  const indexWriter = startIndexWriter(options, memory, policy, indexControl, () => control.indexWriterRestarts++);
+  closers.push(indexWriter.close);
 
   let isServing = false;
   const metrics = await startMetricsServer({
@@ -158,6 +161,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     shards,
     endpoints,
     counters,
+    killIndexWriter: indexWriter.kill,
     async close(grace) {
       isServing = false;
       graceMs = grace;
@@ -175,14 +179,14 @@ function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
   };
 }
 
-/** Starts the index writer as a background task; returns how to end it. */
+/** Starts the index writer as a background task; returns how to end it, and how to have it die. */
 function startIndexWriter(
   { clock, logger }: EppOptions,
   memory: WebAssembly.Memory,
   policy: CompiledPolicy,
   indexControl: IndexControl,
   onRestart: () => void,
-): Closer {
+): { readonly close: Closer; readonly kill: () => Promise<void> } {
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
   const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
@@ -195,11 +199,16 @@ function startIndexWriter(
       logger.error({ reason }, "the index writer died; it starts again with an empty prefix index");
     },
   });
-  return async () => {
-    const ended = writer.end();
-    indexControl.requestEnd();
-    await ended;
-    await workers.destroy();
+  return {
+    async close() {
+      const ended = writer.end();
+      indexControl.requestEnd();
+      await ended;
+      await workers.destroy();
+    },
+    async kill() {
+      await Promise.all(workers.threads.map((thread) => thread.terminate()));
+    },
   };
 }
 

@@ -2,7 +2,7 @@
  * Composition root of a data shard: one long piscina task that owns its sockets, its gRPC server and its kernel instance
  * over the shared memory. It ends when the control thread says so.
  */
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, threadId } from "node:worker_threads";
 import { systemClock } from "./base/clock.ts";
 import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
 import { Prng } from "./base/prng.ts";
@@ -39,7 +39,7 @@ export default async function runShard(task: ShardTask): Promise<void> {
     send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });
     return;
   }
-  send({ kind: "listening", port: transport.port });
+  send({ kind: "listening", port: transport.port, thread: threadId });
   await untilTold(task.control, transport);
   task.control.close();
 }

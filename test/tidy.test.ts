@@ -6,12 +6,20 @@ import { describe, expect, it } from "vitest";
 import { exampleProject, formatFinding, readProject } from "./support/tidy/project.ts";
 import type { Rule } from "./support/tidy/rule.ts";
 import { borderRules } from "./support/tidy/rules/borders.ts";
+import { dependencyRules } from "./support/tidy/rules/dependencies.ts";
 import { documentationRules } from "./support/tidy/rules/documentation.ts";
 import { kernelRules } from "./support/tidy/rules/kernel.ts";
 import { layerRules } from "./support/tidy/rules/layers.ts";
 import { textRules } from "./support/tidy/rules/text.ts";
 
-const RULES: readonly Rule[] = [...layerRules, ...borderRules, ...textRules, ...documentationRules, ...kernelRules];
+const RULES: readonly Rule[] = [
+  ...layerRules,
+  ...borderRules,
+  ...textRules,
+  ...documentationRules,
+  ...dependencyRules,
+  ...kernelRules,
+];
 
 const project = readProject();
 

@@ -1,6 +1,6 @@
 /**
  * XXH64 in plain JavaScript, as one writes it to be fast: no BigInt, each 64-bit number as two 32-bit halves. The baseline
- * of `block-hash.bench.ts`. Native hashes of node:crypto are no faster on blocks this small: each call costs about 1 µs.
+ * of `block-hash.bench.ts`. Native hashes of node:crypto are no faster on blocks this small: each call costs more than 1 µs.
  */
 
 const PRIMES = [0x9e3779b1_85ebca87n, 0xc2b2ae3d_27d4eb4fn, 0x165667b1_9e3779f9n, 0x85ebca77_c2b2ae63n] as const;

@@ -1,6 +1,6 @@
 /** Programmer errors. One condition each, on in production: a broken invariant stops its thread instead of a wrong answer leaving it. */
 
-export class AssertionFailure extends Error {
+class AssertionFailure extends Error {
   override readonly name = "AssertionFailure";
 }
 

@@ -14,6 +14,7 @@ import { assert } from "../base/assert.ts";
 import type { ReceivedHeaderMutation } from "../wire/ext-proc/header-mutation-decoder.ts";
 import { encodeProcessingRequest } from "../wire/ext-proc/request-encoder.ts";
 import type { Phase } from "../wire/ext-proc/response-encoder.ts";
+import { declaredSize } from "./http-framing.ts";
 import { type HttpHeader, mutateHeaders, toHeaderPairs, trailers } from "./http-headers.ts";
 
 /** Body bytes of one message to the picker: Envoy's own size of a read. */
@@ -175,16 +176,3 @@ export class BodyLane {
 }
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
-
-/** The size of a body that has a Content-Length; undefined for one that comes in chunks. */
-function declaredSize(message: IncomingMessage): number | undefined {
-  const length = message.headers["content-length"];
-  return length === undefined || message.headers["transfer-encoding"] !== undefined ? undefined : Number(length);
-}
-
-/** Whether a body can follow these headers. Node has checked that the length is a number. */
-export function hasBody(message: IncomingMessage, isRequest: boolean): boolean {
-  const size = declaredSize(message);
-  if (size !== undefined) return size > 0;
-  return !isRequest || message.headers["transfer-encoding"] !== undefined;
-}

@@ -8,7 +8,8 @@ import { Agent, createServer, type IncomingMessage, type Server, type ServerResp
 import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Prng, randomSeed } from "../base/prng.ts";
-import { Exchange, type ExchangeRecord } from "./exchange.ts";
+import { beginExchange } from "./exchange.ts";
+import type { ExchangeRecord } from "./exchange-record.ts";
 import type { HostPort } from "./http-headers.ts";
 import { PickerClient } from "./picker-call.ts";
 
@@ -66,7 +67,7 @@ export async function startDevproxy(options: DevproxyOptions): Promise<Devproxy>
     response.sendDate = false;
     if (exchangeCount >= exchangesMax) return refuse(request, response);
     exchangeCount++;
-    new Exchange(environment, request, response);
+    beginExchange(environment, request, response);
   });
   try {
     await listen(server, options);

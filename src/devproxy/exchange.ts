@@ -21,7 +21,9 @@ import type { Clock } from "../base/clock.ts";
 import { BODY_SEND_MODE, RESPONSE_STATUS } from "../wire/ext-proc/fields.ts";
 import { encodeProcessingRequest } from "../wire/ext-proc/request-encoder.ts";
 import type { CommonResponse, ImmediateResponse, ProcessingResponse } from "../wire/ext-proc/response-decoder.ts";
-import { BodyLane, hasBody } from "./body-lane.ts";
+import { BodyLane } from "./body-lane.ts";
+import type { ExchangeOutcome, ExchangeRecord } from "./exchange-record.ts";
+import { canHaveBody, hasBody, localHeaders, promisedSize, upstreamHeaders } from "./http-framing.ts";
 import {
   DESTINATION_HEADER,
   findHttpHeader,
@@ -36,28 +38,6 @@ import {
 } from "./http-headers.ts";
 import type { PickerCall, PickerClient } from "./picker-call.ts";
 
-/** How an exchange ended. "immediate": the picker answered in the model server's place. */
-export type ExchangeOutcome = "completed" | "immediate" | "client-left" | "upstream-failed" | "picker-failed";
-
-/** What one exchange was, told when it is over. Times count from its begin; absent ones were not reached. */
-export interface ExchangeRecord {
-  readonly requestId: string;
-  readonly method: string;
-  readonly path: string;
-  readonly outcome: ExchangeOutcome;
-  /** Why, for outcomes that are failures. */
-  readonly detail: string | undefined;
-  /** HTTP status sent to the client. */
-  readonly status: number | undefined;
-  /** `ip:port` of the model server. */
-  readonly destination: string | undefined;
-  readonly pickMs: number | undefined;
-  readonly firstByteMs: number | undefined;
-  readonly totalMs: number;
-  readonly requestSize: number;
-  readonly responseSize: number;
-}
-
 /** What the exchanges of one proxy share. */
 export interface ExchangeEnvironment {
   readonly picker: PickerClient;
@@ -71,9 +51,18 @@ export interface ExchangeEnvironment {
   readonly onDone: (record: ExchangeRecord) => void;
 }
 
+/** Begins at once: the request's headers go to the picker, and its body follows as it comes. `onDone` tells the end. */
+export function beginExchange(
+  environment: ExchangeEnvironment,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  new Exchange(environment, request, response);
+}
+
 type State = "picking" | "forwarding" | "answering" | "streaming" | "done";
 
-export class Exchange {
+class Exchange {
   readonly #environment: ExchangeEnvironment;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -96,7 +85,6 @@ export class Exchange {
   #pickMs: number | undefined;
   #firstByteMs: number | undefined;
 
-  /** Begins at once: the request's headers go to the picker, and its body follows as it comes. */
   constructor(environment: ExchangeEnvironment, request: IncomingMessage, response: ServerResponse) {
     this.#environment = environment;
     this.#request = request;
@@ -242,24 +230,25 @@ export class Exchange {
   #answerDirectly(reason: string): void {
     const lane = this.#responseLane as BodyLane;
     if (!lane.canGoDirect) return this.#failPicker(reason);
-    this.#answer(this.#responseHeaders);
-    if (this.#hasResponseBody) lane.goDirect();
+    if (this.#answer(this.#responseHeaders) && this.#hasResponseBody) lane.goDirect();
   }
 
-  /** Sends the head of the response to the client. */
-  #answer(headers: readonly HttpHeader[]): void {
+  /** Sends the head of the response to the client. False when it cannot be sent: the exchange has then failed. */
+  #answer(headers: readonly HttpHeader[]): boolean {
     this.#state = "streaming";
     this.#firstByteMs = this.#elapsedMs();
     this.#responseSizePromised = promisedSize(headers);
     try {
       this.#response.writeHead(Number(findHttpHeader(headers, ":status")), toRawHeaders(headers));
     } catch (error) {
-      return this.#failPicker(`the picker's headers are not HTTP: ${(error as Error).message}`);
+      this.#failPicker(`the picker's headers are not HTTP: ${(error as Error).message}`);
+      return false;
     }
     this.#responseLane?.attachSink(this.#response, () => {});
     // Sends the head now. Node's `flushHeaders` would do it as UTF-8, which is not what came.
     if (this.#hasResponseBody) this.#response.write(Buffer.alloc(0));
     else this.#response.end();
+    return true;
   }
 
   #deliverResponse(answer: CommonResponse): void {
@@ -284,8 +273,7 @@ export class Exchange {
   }
 
   #onImmediate(immediate: ImmediateResponse): void {
-    if (this.#response.headersSent)
-      return this.#fail("immediate", 0, "an immediate response after the response's head");
+    if (this.#response.headersSent) return this.#fail("immediate", 0, "an immediate response after the head");
     const status = immediate.status >= 200 && immediate.status <= 599 ? immediate.status : 500;
     const headers = mutateHeaders(localHeaders(immediate.body), immediate.headers);
     try {
@@ -326,7 +314,7 @@ export class Exchange {
     if (fallback === undefined) return this.#fail("picker-failed", 503, `no healthy upstream: ${reason}`);
     if (!this.#requestLane.canGoDirect) return this.#failPicker(reason);
     this.#forward(fallback, this.#requestHeaders);
-    if (this.#hasRequestBody) this.#requestLane.goDirect();
+    if (this.#hasRequestBody && this.#upstream !== undefined) this.#requestLane.goDirect();
   }
 
   #onUpstreamFailure(reason: string): void {
@@ -392,33 +380,4 @@ export class Exchange {
   #elapsedMs(): number {
     return this.#environment.clock.nowMs() - this.#beginMs;
   }
-}
-
-/** The headers of the request to the model server. A body whose size is not promised goes in chunks. */
-function upstreamHeaders(headers: readonly HttpHeader[], isBodyFollowing: boolean): string[] {
-  const raw = ["host", findHttpHeader(headers, ":authority") ?? "", ...toRawHeaders(headers)];
-  if (promisedSize(headers) !== undefined) return raw;
-  if (isBodyFollowing) raw.push("transfer-encoding", "chunked");
-  // Node would announce chunks where the method usually has a body.
-  else if (BODY_METHODS.has(findHttpHeader(headers, ":method") ?? "")) raw.push("content-length", "0");
-  return raw;
-}
-
-const BODY_METHODS: ReadonlySet<string> = new Set(["PATCH", "POST", "PUT"]);
-
-/** Of an answer of the proxy's own. */
-function localHeaders(body: Buffer): HttpHeader[] {
-  const headers: HttpHeader[] = [["content-length", String(body.length)]];
-  if (body.length > 0) headers.push(["content-type", "text/plain"]);
-  return headers;
-}
-
-function promisedSize(headers: readonly HttpHeader[]): number | undefined {
-  const length = findHttpHeader(headers, "content-length");
-  return length === undefined ? undefined : Number(length);
-}
-
-/** RFC 9110, 6.4.1: these have no body whatever their headers say. */
-function canHaveBody(response: IncomingMessage, method: string | undefined): boolean {
-  return method !== "HEAD" && response.statusCode !== 204 && response.statusCode !== 304;
 }

@@ -1,7 +1,7 @@
 /** The development proxy from its command line to its exit code, with what it says on the way. */
 import { type Arguments, HELP, parseArguments } from "./arguments.ts";
 import { startDevproxy } from "./devproxy.ts";
-import type { ExchangeRecord } from "./exchange.ts";
+import type { ExchangeRecord } from "./exchange-record.ts";
 import type { HostPort } from "./http-headers.ts";
 
 /** What the program has of its process. */

@@ -21,7 +21,7 @@ export function readSubsetHint(message: ProcessingRequest): string[] | undefined
 }
 
 /** `10.0.0.1:8000`, `[fd00::1]:8000`, `10.0.0.1` and `fd00::1` to the address alone. */
-export function addressOf(hostPort: string): string {
+function addressOf(hostPort: string): string {
   if (hostPort.startsWith("[")) return hostPort.slice(1, Math.max(1, hostPort.indexOf("]")));
   const colon = hostPort.lastIndexOf(":");
   const isAddressOnly = colon < 0 || hostPort.indexOf(":") < colon;

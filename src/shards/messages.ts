@@ -27,7 +27,8 @@ export type ToShard =
   | { readonly kind: "close" };
 
 export type FromShard =
-  | { readonly kind: "listening"; readonly port: number }
+  /** `thread`: Node's number of the thread that the shard runs on. */
+  | { readonly kind: "listening"; readonly port: number; readonly thread: number }
   /** The port cannot be had; the shard ends. */
   | { readonly kind: "listenFailed"; readonly code: string; readonly message: string }
   /** A model that the name table does not know. */

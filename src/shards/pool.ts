@@ -41,7 +41,8 @@ export function supportsReusePort(version: string = process.versions.node): bool
 
 interface RunningShard {
   readonly control: MessagePort;
-  readonly abort: AbortController;
+  /** Known once it listens. */
+  thread: number | undefined;
 }
 
 export class ShardPool {
@@ -74,9 +75,10 @@ export class ShardPool {
     await Promise.all(Array.from({ length: this.#options.shardCount - 1 }, (_, index) => this.#start(index + 1)));
   }
 
-  /** Ends a shard's thread as a crash would. For fault tests. */
-  kill(shard: number): void {
-    this.#running.get(shard)?.abort.abort();
+  /** Ends the thread of a shard that listens as a crash would; resolves when it is gone. For fault tests. */
+  async kill(shard: number): Promise<void> {
+    const thread = this.#running.get(shard)?.thread;
+    await this.#workers.threads.find(({ threadId }) => threadId === thread)?.terminate();
   }
 
   /** Ends all shards: open streams are served for up to `graceMs`. */
@@ -94,6 +96,8 @@ export class ShardPool {
       const onMessage = (message: FromShard): void => {
         if (message.kind === "listening") {
           this.#port = message.port;
+          const running = this.#running.get(shard);
+          if (running !== undefined) running.thread = message.thread;
           resolve();
         } else if (message.kind === "listenFailed") {
           reject(listenError(this.#options.host, this.#port, message));
@@ -125,7 +129,6 @@ export class ShardPool {
       reportDecisions,
     } = this.#options;
     const { port1: control, port2 } = new MessageChannel();
-    const abort = new AbortController();
     const task: ShardTask = {
       memory,
       shard,
@@ -138,9 +141,9 @@ export class ShardPool {
       reportDecisions,
     };
     control.on("message", onMessage);
-    this.#running.set(shard, { control, abort });
+    this.#running.set(shard, { control, thread: undefined });
     try {
-      await this.#workers.run(task, { transferList: [port2], signal: abort.signal });
+      await this.#workers.run(task, { transferList: [port2] });
     } finally {
       this.#running.delete(shard);
       control.close();

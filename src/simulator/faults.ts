@@ -17,7 +17,7 @@ export type Fault =
   /** After so many chunks nothing comes any more, and the connection stays open. 0: not even headers. */
   | { readonly kind: "hang"; readonly afterChunks: number };
 
-export const NO_FAULT: Fault = { kind: "none" };
+const NO_FAULT: Fault = { kind: "none" };
 
 /** The fault that one request meets, when a fraction of the requests meets it. */
 export function drawFault(fault: Fault, fraction: number, prng: Prng): Fault {

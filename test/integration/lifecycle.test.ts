@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/base/errors.ts";
-import { closeEpps, startTestEpp, writeEndpointsFile } from "../support/epp.ts";
+import { layout } from "../../src/wasm/layout.ts";
+import { closeEpps, startTestEpp, type TestEpp, writeEndpointsFile } from "../support/epp.ts";
 import { ExtProcClient } from "../support/ext-proc-client.ts";
 import { bodyMessages, chatBody, readRequestAnswer, requestHeaders } from "../support/ext-proc-messages.ts";
 import { addressesOf, closeSimulators, startSimulators } from "../support/fleet-of-simulators.ts";
@@ -24,6 +25,11 @@ function connect(port: number): ExtProcClient {
   const client = new ExtProcClient(port);
   clients.push(client);
   return client;
+}
+
+/** Waits until the picker has seen so many streams begin. */
+async function untilOpened(epp: TestEpp, count: number): Promise<void> {
+  await until(`${count} streams were opened`, () => epp.counters.shards(layout.SHARD_COUNTER_STREAMS_OPENED) === count);
 }
 
 describe("starting", () => {
@@ -91,6 +97,7 @@ describe("draining", () => {
     stream.send(requestHeaders(), ...pieces.slice(0, 1));
     const idle = connect(epp.grpcPort);
     await idle.ask(chatBody("hello"));
+    await untilOpened(epp, 2);
 
     const closed = epp.close(GRACE_MS);
     await until("health says NOT_SERVING", async () => (await checkHealth(epp.healthPort)) === "NOT_SERVING");
@@ -121,6 +128,7 @@ describe("draining", () => {
     const body = chatBody("x".repeat(3_000_000));
     const pieces = bodyMessages("requestBody", body);
     stream.send(requestHeaders(), ...pieces.slice(0, -1));
+    await untilOpened(epp, 1);
     const closed = epp.close(GRACE_MS);
     await until("health says NOT_SERVING", async () => (await checkHealth(epp.healthPort)) === "NOT_SERVING");
     stream.send(...pieces.slice(-1));

@@ -62,6 +62,8 @@ export interface TestShardOptions {
   readonly seed?: number;
   readonly honoursSubsetHint?: boolean;
   readonly emitEndpointScores?: boolean;
+  /** Endpoints that a pick names. */
+  readonly targetsMax?: number;
 }
 
 /** A shard with idle endpoints 10.0.0.0:8000, 10.0.0.1:8000, … under the default policy. */
@@ -71,7 +73,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
   const endpoints = Array.from({ length: endpointCount }, () => endpoint());
   const fleet = testFleet(build, endpoints, program.scorers, {
     shape: { streamWindowCount: windowCount },
-    policy: program,
+    policy: { ...program, targetsMax: options.targetsMax ?? 1 },
   });
   const [memory] = fleet.shards;
   if (memory === undefined) throw new Error("the test fleet has no shard");

@@ -14,7 +14,7 @@ import {
 import type { AddressInfo } from "node:net";
 import { Prng } from "../../src/base/prng.ts";
 import { type Devproxy, type DevproxyOptions, startDevproxy } from "../../src/devproxy/devproxy.ts";
-import type { ExchangeRecord } from "../../src/devproxy/exchange.ts";
+import type { ExchangeRecord } from "../../src/devproxy/exchange-record.ts";
 import {
   pickEndpoint,
   type Script,

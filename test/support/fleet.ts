@@ -48,7 +48,7 @@ export interface TestFleet extends TestKernel {
   /** Lets an endpoint hold these keys, as if the index writer had been told. */
   hold(slot: number, keys: readonly bigint[]): void;
   /** Publishes a further policy of these scorers and returns its number. */
-  publish(scorers: readonly WeightedScorer[]): number;
+  publish(scorers: readonly WeightedScorer[], policy?: Partial<PolicyProgram>): number;
   request(window?: number, seed?: number): PickRequest;
   pick(window?: number, options?: { seed?: number; shard?: number; nowMs?: number }): Pick | undefined;
 }
@@ -66,7 +66,7 @@ export function testFleet(
   const columns = new EndpointColumns(kernel.memory);
   for (const [slot, load] of endpoints.entries()) addEndpoint(columns, slot, load);
   const policies = new PolicyTable(kernel.memory);
-  const publish = (scored: readonly WeightedScorer[]): number =>
+  const publish: TestFleet["publish"] = (scored, changes) =>
     policies.publish({
       blockSize: BLOCK_SIZE,
       blocksMax: layout.BLOCKS_MAX,
@@ -76,6 +76,7 @@ export function testFleet(
       targetsMax: 1,
       scorers: scored,
       ...options.policy,
+      ...changes,
     });
   const policy = publish(scorers);
   const shardOf = (shard = 0): ShardMemory => {

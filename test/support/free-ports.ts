@@ -23,3 +23,22 @@ export async function occupyPort(port = 0): Promise<{ port: number; release(): P
     release: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
+
+/** The first of `count` consecutive ports that were free just now. */
+export async function freePortRun(count: number): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const first = await occupyPort();
+    const taken = [first];
+    try {
+      while (taken.length < count) taken.push(await occupyPort(first.port + taken.length));
+      return first.port;
+    } catch {
+      // The next one was taken: begin elsewhere.
+    } finally {
+      await Promise.all(taken.map(({ release }) => release()));
+    }
+  }
+  throw new Error(`found no ${count} consecutive free ports`);
+}
+
+const ATTEMPTS_MAX = 100;

@@ -9,7 +9,7 @@ import type { TestKernel } from "./kernel.ts";
 const U64 = (1n << 64n) - 1n;
 
 /** The key of block `block` after `previous`: SplitMix64's finalizer (Vigna, public domain), which is a bijection. */
-export function chainKey(previous: bigint, block: number): bigint {
+function chainKey(previous: bigint, block: number): bigint {
   let mixed = ((previous ^ BigInt(block)) + 0x9e3779b97f4a7c15n) & U64;
   mixed = ((mixed ^ (mixed >> 30n)) * 0xbf58476d1ce4e5b9n) & U64;
   mixed = ((mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn) & U64;

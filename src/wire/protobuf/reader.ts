@@ -14,7 +14,7 @@ import { WireError } from "../wire-error.ts";
 export const WIRE_VARINT = 0;
 export const WIRE_FIXED64 = 1;
 export const WIRE_LENGTH = 2;
-export const WIRE_FIXED32 = 5;
+const WIRE_FIXED32 = 5;
 
 /** A varint carries 7 bits per byte, and 64 bits at most. */
 const VARINT_SIZE_MAX = 10;

@@ -9,7 +9,7 @@ export interface ProjectFile {
   readonly text: string;
 }
 
-/** A TypeScript file: same lines and columns in all three, what is not theirs is blank. */
+/** A TypeScript or JavaScript file: same lines and columns in all three, what is not theirs is blank. */
 export interface SourceFile extends ProjectFile {
   /** Without comments, and with the contents of strings blank. */
   readonly code: string;
@@ -27,7 +27,7 @@ export class Project {
   constructor(files: readonly ProjectFile[]) {
     this.files = files;
     this.sources = files
-      .filter(({ path }) => path.endsWith(".ts"))
+      .filter(({ path }) => /\.(?:ts|mjs)$/.test(path))
       .map((file) => ({ ...file, ...splitSource(file.text) }));
     this.#paths = new Set(files.flatMap((file) => withFolders(file.path)));
   }

@@ -38,8 +38,8 @@ function allowedDepth(chain: number, slot: number): number {
 }
 
 describe.each([
-  [KERNEL_BUILDS[0], "#kernel-debug", 20_000],
-  [KERNEL_BUILDS[1], "#kernel", 60_000],
+  [KERNEL_BUILDS[0], "#kernel-debug", 40_000],
+  [KERNEL_BUILDS[1], "#kernel", 120_000],
 ] as const)("prefix index under concurrent readers, %s build", (build, wasm, lookups) => {
   test("a reader never sees a holder that was none, and never misses one that always was", async () => {
     const seed = 20_261_124;

@@ -74,7 +74,7 @@ class Bench {
       picker: PICKER_PROGRAMS.maxScore,
       targetsMax: 1,
       scorers: scorers.map(({ kind, weight, lengthWeight, scaleTokens }) => ({
-        program: { op: SCORER_OPS[kind], parameters: [lengthWeight, scaleTokens] },
+        program: { op: SCORER_OPS[kind], parameters: [lengthWeight ?? 0, scaleTokens ?? 1] },
         weight,
       })),
     });

@@ -381,6 +381,12 @@ describe("a picker that breaks the protocol", () => {
       () => [encodeStreamedBodyResponse("response", oneByte, true)],
       500,
     ],
+    [
+      "with a response header that is not HTTP",
+      "responseHeaders",
+      () => [encodeHeadersResponse("response", { setHeaders: [{ name: "a", value: "b\r\nc: d" }] })],
+      500,
+    ],
   ])("%s is answered for", async (_, kind, messages, status) => {
     let sent = false;
     const bed = await startBed({

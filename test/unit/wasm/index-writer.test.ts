@@ -272,6 +272,20 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expectConsistent(all);
   });
 
+  test("an endpoint that holds most, and nothing but the prompt in hand, does not evict that prompt's head for its tail", () => {
+    const all = fixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 100 } });
+    const [shard] = all.shards;
+    const chain = chainNamed(1, 80);
+    shard.push(1, 1, chain.slice(0, 60));
+    shard.push(2, 1, chainNamed(2, 40));
+    shard.push(1, 1, chain);
+    all.writer.drain();
+    expect(shard.depths(chain, [1])).toEqual([60]);
+    expect(shard.depths(chainNamed(2, 40), [2])).toEqual([40]);
+    expect(shard.counter(layout.INDEX_COUNTER_BLOCKS_REFUSED)).toBe(20);
+    expectConsistent(all);
+  });
+
   test("a full table takes room from the endpoint with most blocks; what finds none is refused and counted", () => {
     const all = fixture(build, { lanes: { blocksPerEndpoint: 5_000, blocksTotal: 50_000 } });
     const [shard] = all.shards;

@@ -17,6 +17,15 @@ const MACHINE_FOLDERS: readonly string[] = ["home", "Users", "root", "mnt", "tmp
 /** Hosts that packages come from: the clients know them. */
 const REGISTRY_HOSTS = /\bregistry\.(?:npmjs|yarnpkg|npmmirror)\.\w+|\bpypi\.\w+\b|\bpythonhosted\.\w+\b/g;
 
+/** A test that does not run, or keeps others from running. */
+const SILENCED_TEST = new RegExp(
+  [
+    String.raw`\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:only|skip|todo|fails|skipIf|runIf)\b`,
+    String.raw`\b[fx](?:it|test|describe)\(`,
+  ].join("|"),
+  "g",
+);
+
 export const textRules: readonly Rule[] = [
   {
     name: `a source has at most ${LINES_MAX} lines`,
@@ -31,10 +40,20 @@ export const textRules: readonly Rule[] = [
   {
     name: `a line of a source has at most ${COLUMNS_MAX} columns`,
     instead: "break the comment or string; the formatter breaks code",
+    // The formatter keeps a test's name on the line of its `it(`, however long it is.
     find: (project) =>
-      project.sources.flatMap((file) => findMatches(file, file.text, new RegExp(`^.{${COLUMNS_MAX + 1},}$`, "gmu"))),
-    broken: [{ "src/a.ts": `/** ${"a".repeat(COLUMNS_MAX - 6)} */` }],
-    clean: { "src/a.ts": `/** ${"…".repeat(COLUMNS_MAX - 7)} */` },
+      project.sources.flatMap((file) => {
+        const longLine = new RegExp(`^(?!\\s*(?:it|test|describe)(?:\\.\\w+)?\\().{${COLUMNS_MAX + 1},}$`, "gmu");
+        return findMatches(file, file.text, longLine);
+      }),
+    broken: [
+      { "src/a.ts": `/** ${"a".repeat(COLUMNS_MAX - 6)} */` },
+      { "src/a.ts": `const text = "${"a".repeat(COLUMNS_MAX)}";` },
+    ],
+    clean: {
+      "src/a.ts": `/** ${"…".repeat(COLUMNS_MAX - 7)} */`,
+      "test/unit/a.test.ts": `  it("${"a".repeat(COLUMNS_MAX)}", () => {});`,
+    },
   },
   {
     name: "files and folders have kebab-case names",
@@ -56,16 +75,7 @@ export const textRules: readonly Rule[] = [
   {
     name: "every test runs",
     instead: "mend the test or delete it",
-    find: (project) =>
-      project
-        .sourcesIn("test/")
-        .flatMap((file) =>
-          findMatches(
-            file,
-            file.code,
-            /\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:only|skip|todo|fails|skipIf|runIf)\b|\b(?:x|f)(?:it|test|describe)\(/g,
-          ),
-        ),
+    find: (project) => project.sourcesIn("test/").flatMap((file) => findMatches(file, file.code, SILENCED_TEST)),
     broken: [
       { "test/a.test.ts": cut("it.", "only", '("a", () => {});') },
       { "test/a.test.ts": cut("describe.", "skip", '("a");') },
