@@ -1,7 +1,7 @@
 /**
  * Block ids: XXH64 of each block's bytes, dependent on nothing else, so that they can be taken while a body arrives and
- * chained when model, salt and the order of parts are known (`schedule.ts`). The body scanner calls `hashBlocks` over what
- * it has staged; TypeScript calls both functions for prompts and names that it holds itself.
+ * chained when model, salt and the order of parts are known (`schedule.ts`). The body scanner calls `hashBlocks` over
+ * what it has staged; TypeScript calls both functions for prompts and names that it holds itself.
  */
 import { xxh64, xxh64Stripes } from "./xxh64";
 

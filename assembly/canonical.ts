@@ -4,7 +4,7 @@
  * whole blocks are hashed at the end of the call, and what is left of a block waits in the window for the next chunk.
  *
  *   window: unfinished ─► staging: │ unfinished │ bytes of this chunk …    │ ─► ids of whole blocks ─► window: ids
- *                                                          └ last piece ─► window: unfinished (or, at the part's end, an id)
+ *                                                          └ last piece ─► window: unfinished (an id at the part's end)
  */
 import { hashBlocks } from "./block-hash";
 import {
@@ -30,7 +30,9 @@ import {
 } from "./layout";
 import { xxh64 } from "./xxh64";
 
-/** Opens a part, dropping what an earlier field of the same name put into it. Its old ids stay unused in the id area. */
+/**
+ * Opens a part, dropping what an earlier field of the same name put into it. Its old ids stay unused in the id area.
+ */
 export function openPart(window: usize, part: u32): void {
   const record = partRecord(window, part);
   const size = partSize(window, part);

@@ -1,6 +1,7 @@
 /**
- * Walks whole structures and tells which invariant is broken first: the number N of its label MN in `assembly/README.md`,
- * 0 when all hold. For tests and for debugging; the index and the lanes must not be changed meanwhile.
+ * Walks whole structures and tells which invariant is broken first: the number N of its label MN in
+ * `assembly/README.md`, 0 when all hold. For tests and for debugging; the index and the lanes must not be changed
+ * meanwhile.
  */
 import { findSet, setHash, setRecord, slotHash } from "./holder-sets";
 import {
@@ -59,7 +60,10 @@ const M_LANES: u32 = 17;
 /** Marks a set as seen in the queue, in the word that counts its refs. */
 const SEEN: u32 = 0x80000000;
 
-/** The first broken invariant of the index in the shared memory. Writes where it broke to `report`: a position or set, u32. */
+/**
+ * The first broken invariant of the index in the shared memory. Writes where it broke to `report`: a position or set,
+ * u32.
+ */
 export function checkIndex(report: usize): u32 {
   let broken = checkKeyTable(report);
   if (broken == 0) broken = checkSets(report);

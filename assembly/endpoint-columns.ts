@@ -1,7 +1,7 @@
 /**
  * The snapshot of a batch: copies the endpoint columns that decisions read, with the requests in flight of all shards,
- * under the columns' odd/even version (M2). Every pick of the batch decides on this copy and on the charges of the picks
- * before it, so a batch is a function of its snapshot.
+ * under the columns' odd/even version (M2). Every pick of the batch decides on this copy and on the charges of the
+ * picks before it, so a batch is a function of its snapshot.
  */
 import {
   COLUMN_IN_FLIGHT_AT_SCRAPE,
@@ -26,7 +26,9 @@ import {
 } from "./layout";
 import { addCounter, shardBase, shardCount } from "./memory";
 
-/** The writer holds the version odd for well under a microsecond; a torn copy after this many tries is used and counted. */
+/**
+ * The writer holds the version odd for well under a microsecond; a torn copy after this many tries is used and counted.
+ */
 const SNAPSHOT_TRIES: u32 = 1000;
 
 /** Copies the columns into the scratch of the shard at `shard`. A value older than `staleMs` is unknown (NaN). */

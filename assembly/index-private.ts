@@ -1,6 +1,6 @@
 /**
- * Offsets in the index writer's private area (INDEX_PRIVATE): its tables over the holder sets, and work space. No reader
- * looks here. The area is rebuilt by `writerReset`, whatever a dead writer has left in it.
+ * Offsets in the index writer's private area (INDEX_PRIVATE): its tables over the holder sets, and work space. No
+ * reader looks here. The area is rebuilt by `writerReset`, whatever a dead writer has left in it.
  */
 import { BLOCKS_MAX, INDEX_EVICTED_KEYS, SETS_MAX } from "./layout";
 

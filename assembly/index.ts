@@ -1,4 +1,6 @@
-/** The ABI: everything the kernel exports, and nothing else. `src/wasm/kernel.ts` declares the same list for TypeScript. */
+/**
+ * The ABI: everything the kernel exports, and nothing else. `src/wasm/kernel.ts` declares the same list for TypeScript.
+ */
 
 export { hashBlocks, hashBytes } from "./block-hash";
 export { checkIndex, checkLanes, laneKeys } from "./check";

@@ -1,8 +1,8 @@
 /**
  * Escapes in strings and keys. Two ways: `stageEscapes` takes those that lie whole in the chunk, as nearly all do;
- * `resumeEscape` reads byte by byte what is cut, bad or half a surrogate pair. Between calls an escape's state is in the
- * window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high surrogate that still lacks
- * its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
+ * `resumeEscape` reads byte by byte what is cut, bad or half a surrogate pair. Between calls an escape's state is in
+ * the window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high surrogate that still
+ * lacks its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
  *
  *   PLAIN ─ \ ─► BACKSLASH ─ u ─► 4 digits missing ─► 3 ─► 2 ─► 1 ─► PLAIN
  *     ▲                └─ simple escape ──────────────────────────────┘
@@ -54,8 +54,8 @@ export function stageEscapes(window: usize, staging: usize, from: usize, end: us
 }
 
 /**
- * Unescapes a run of units that become three bytes of UTF-8 each, as all of Chinese, Japanese and Korean do: some clients
- * escape every character beyond ASCII. Returns how many: each is 6 bytes read and 3 written.
+ * Unescapes a run of units that become three bytes of UTF-8 each, as all of Chinese, Japanese and Korean do: some
+ * clients escape every character beyond ASCII. Returns how many: each is 6 bytes read and 3 written.
  */
 function unescapeUnits(from: usize, end: usize, to: usize): u32 {
   let count: u32 = 0;

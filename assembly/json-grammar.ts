@@ -1,7 +1,7 @@
 /**
- * Which values of a body are of interest, per API. The automaton (`json-scan.ts`) asks `valueAction` once at the start of
- * each value, with where the value stands (the context of its container and, in an object, the key) and its kind; the
- * answer says what becomes of it. A new API is a new case in `bodyAction` and, where its values nest, new contexts.
+ * Which values of a body are of interest, per API. The automaton (`json-scan.ts`) asks `valueAction` once at the start
+ * of each value, with where the value stands (the context of its container and, in an object, the key) and its kind;
+ * the answer says what becomes of it. A new API is a new case in `bodyAction` and, where its values nest, new contexts.
  *
  *   context of the container ─┐                    ┌─ take:  a container's own context, or a scalar's sink
  *   key ──────────────────────┼─► valueAction ─────┼─ field: the request fact that begins anew, earlier value forgotten
@@ -40,8 +40,8 @@ export const KIND_FALSE: u32 = 6;
 export const KIND_NULL: u32 = 7;
 
 /**
- * Two takes that hold for a value of any kind and for all that is in it: checked and dropped; or appended to the open part
- * as canonical JSON (no white space, strings unescaped between their quotes, numbers and literals as they stand).
+ * Two takes that hold for a value of any kind and for all that is in it: checked and dropped; or appended to the open
+ * part as canonical JSON (no white space, strings unescaped between their quotes, numbers and literals as they stand).
  */
 export const TAKE_NOTHING: u32 = 0;
 export const TAKE_RAW: u32 = 1;

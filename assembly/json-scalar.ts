@@ -1,6 +1,6 @@
 /**
- * Numbers and literals of a body. Both may be cut by the chunk's end: `phase` says how far the token is. A number has no
- * end of its own; the first byte that does not continue it ends it and is left to the automaton.
+ * Numbers and literals of a body. Both may be cut by the chunk's end: `phase` says how far the token is. A number has
+ * no end of its own; the first byte that does not continue it ends it and is left to the automaton.
  */
 import { stageByte, stageBytes, stageTokenId } from "./canonical";
 import {
@@ -84,8 +84,9 @@ export function scanNumber(window: usize, staging: usize, from: usize, end: usiz
 }
 
 /**
- * Short cut through prompts of token ids, which are long: as long as a plain integer is followed by a comma, at most one
- * space and the first digit of another one, stages it and begins the other. Stops inside the last number it has begun.
+ * Short cut through prompts of token ids, which are long: as long as a plain integer is followed by a comma, at most
+ * one space and the first digit of another one, stages it and begins the other. Stops inside the last number it has
+ * begun.
  */
 function scanTokenIds(window: usize, staging: usize, from: usize, end: usize): usize {
   if (load<u32>(window, WINDOW_SCAN_PHASE) != NUMBER_INTEGER || load<u32>(window, WINDOW_SCAN_SIGN) != 0) return from;

@@ -1,8 +1,8 @@
 /**
  * The body scanner: a pushdown automaton over the chunks of a request body, cut anywhere. It accepts what JSON.parse
- * accepts, with two limits (an object at the top, JSON_DEPTH_MAX containers open at once), and on the way hands each value
- * of interest on: the grammar says which, strings and scalars are read by their own files, parts become block ids.
- * All that one body needs between calls lies in its window (WINDOW_SCAN…), so bodies may interleave on a shard.
+ * accepts, with two limits (an object at the top, JSON_DEPTH_MAX containers open at once), and on the way hands each
+ * value of interest on: the grammar says which, strings and scalars are read by their own files, parts become block
+ * ids. All that one body needs between calls lies in its window (WINDOW_SCAN…), so bodies may interleave on a shard.
  *
  *   EXPECT_BODY ─ { ─► KEY_OR_END ─ key ─► COLON ─ : ─► VALUE ─ value ─► COMMA_OR_END ─ } ─► NOTHING (at depth 0)
  *                                           ▲                              │ ,
@@ -104,9 +104,9 @@ export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, blockSi
 }
 
 /**
- * Takes the next `size` ≤ CHUNK_SIZE_MAX bytes of a body, which lie at SHARD_CHUNK, and returns a SCAN_… code: SCAN_MORE
- * until `isLast`, then SCAN_DONE or SCAN_CUT. A refusal comes with the chunk that holds the offending byte, whose offset
- * is then in WINDOW_BODY_OFFSET, and is repeated by further calls.
+ * Takes the next `size` ≤ CHUNK_SIZE_MAX bytes of a body, which lie at SHARD_CHUNK, and returns a SCAN_… code:
+ * SCAN_MORE until `isLast`, then SCAN_DONE or SCAN_CUT. A refusal comes with the chunk that holds the offending byte,
+ * whose offset is then in WINDOW_BODY_OFFSET, and is repeated by further calls.
  */
 export function scanBody(shardNumber: u32, windowNumber: u32, size: u32, isLast: u32): u32 {
   if (size > CHUNK_SIZE_MAX) unreachable();

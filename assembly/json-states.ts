@@ -1,6 +1,6 @@
 /**
- * What the JSON automaton can be waiting for. The values are grouped so that each question about them is one comparison.
- * In a token state (IN_…) the next bytes belong to a key, string, number or literal that has begun.
+ * What the JSON automaton can be waiting for. The values are grouped so that each question about them is one
+ * comparison. In a token state (IN_…) the next bytes belong to a key, string, number or literal that has begun.
  */
 import { SCAN_NOT_JSON, WINDOW_RESULT, WINDOW_SCAN_ORIGIN } from "./layout";
 

@@ -1,8 +1,8 @@
 /**
  * Strings and keys of a body. The text of every string is unescaped to the end of the staging area, 16 plain bytes at a
- * time; when the string, or the chunk, ends it stays there (a prompt's text), moves to the window (key, model, salt), or
- * is dropped. So there is one loop over text, whatever becomes of it, and plain text is copied once. Bytes from 0x80 pass
- * unchecked; escapes are the business of `json-escape.ts`.
+ * time; when the string, or the chunk, ends it stays there (a prompt's text), moves to the window (key, model, salt),
+ * or is dropped. So there is one loop over text, whatever becomes of it, and plain text is copied once. Bytes from 0x80
+ * pass unchecked; escapes are the business of `json-escape.ts`.
  */
 import { stageByte } from "./canonical";
 import { BACKSLASH, isInEscape, PHASE_PLAIN, resumeEscape, stageEscapes } from "./json-escape";
@@ -60,8 +60,8 @@ export function scanString(window: usize, staging: usize, from: usize, end: usiz
 }
 
 /**
- * Short cut for a string of less than 16 plain bytes that lies whole in the chunk, as most keys and roles do. Returns its
- * size, or NOT_SHORT when it is not that. At least 16 bytes of the chunk are left.
+ * Short cut for a string of less than 16 plain bytes that lies whole in the chunk, as most keys and roles do. Returns
+ * its size, or NOT_SHORT when it is not that. At least 16 bytes of the chunk are left.
  */
 function takeShortString(window: usize, staging: usize, sink: u32, from: usize): u32 {
   if (isInEscape(window)) return NOT_SHORT;

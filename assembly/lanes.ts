@@ -5,12 +5,12 @@
  *   lane of slot 5   newest ─► a ─► b ─► c ─► x ─► y ◄─ oldest         chain a b c was used last, x y before it
  *
  * A chain is touched tail first and head last, so a block is always newer than every block that follows it in any chain
- * (M12). Therefore the oldest entry of a lane has no successor in the lane, evicting from the oldest end takes tails before
- * heads, and what a lane holds is prefix-closed at every instant (M11). The blocks of one chain that a lane holds already
- * are for the same reason a leading part of the chain: the first look-up that fails ends the search.
+ * (M12). Therefore the oldest entry of a lane has no successor in the lane, evicting from the oldest end takes tails
+ * before heads, and what a lane holds is prefix-closed at every instant (M11). The blocks of one chain that a lane
+ * holds already are for the same reason a leading part of the chain: the first look-up that fails ends the search.
  *
- * One record takes four steps: `laneMatch` finds and touches what is held, `laneEvict` makes room, the writer stores the
- * rest in the shared table, and `laneInsert` adds what the table took.
+ * One record takes four steps: `laneMatch` finds and touches what is held, `laneEvict` makes room, the writer stores
+ * the rest in the shared table, and `laneInsert` adds what the table took.
  */
 import {
   BLOCKS_MAX,
@@ -47,8 +47,8 @@ export function lanesInit(limit: u32, bucketsLog2: u32): void {
 }
 
 /**
- * How many leading keys of the chain at LANES_KEYS the lane holds. They become its newest, head first, and their entries
- * stand at LANES_FOUND for `laneInsert`.
+ * How many leading keys of the chain at LANES_KEYS the lane holds. They become its newest, head first, and their
+ * entries stand at LANES_FOUND for `laneInsert`.
  */
 export function laneMatch(slot: u32, keyCount: u32): u32 {
   let held: u32 = 0;
@@ -67,8 +67,8 @@ export function laneMatch(slot: u32, keyCount: u32): u32 {
 }
 
 /**
- * Takes up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks out, leaving at least `keep`, and returns how many. Their
- * keys stand at LANES_EVICTED, tails first.
+ * Takes up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks out, leaving at least `keep`, and returns how many.
+ * Their keys stand at LANES_EVICTED, tails first.
  */
 export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
   assert(count <= BLOCKS_MAX);
@@ -87,8 +87,8 @@ export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
 }
 
 /**
- * Adds keys held … held + count − 1 of the chain of the last `laneMatch`, which found `held`, right behind those, so that
- * the chain stands in order at the newest end (M12). There must be that many entries free.
+ * Adds keys held … held + count − 1 of the chain of the last `laneMatch`, which found `held`, right behind those, so
+ * that the chain stands in order at the newest end (M12). There must be that many entries free.
  */
 export function laneInsert(slot: u32, held: u32, count: u32): void {
   let newer: u32 = held == 0 ? 0 : load<u32>(foundAddress(held - 1));

@@ -137,7 +137,9 @@ export const COLUMN_KV_CACHE_USAGE: u32 = COLUMN_RUNNING + ENDPOINTS_MAX * 4;
 export const COLUMN_IN_FLIGHT_AT_SCRAPE: u32 = COLUMN_KV_CACHE_USAGE + ENDPOINTS_MAX * 4;
 /** f64 per slot: time of the last successful scrape, ms on the clock that `decideBatch` is given; 0 never. */
 export const COLUMN_SCRAPED_AT_MS: u32 = COLUMN_IN_FLIGHT_AT_SCRAPE + ENDPOINTS_MAX * 4;
-/** 64 bytes per slot: u8 length, then "ip:port" in ASCII. Valid while the slot is present and until it is given again. */
+/**
+ * 64 bytes per slot: u8 length, then "ip:port" in ASCII. Valid while the slot is present and until it is given again.
+ */
 export const COLUMN_ADDRESS: u32 = COLUMN_SCRAPED_AT_MS + ENDPOINTS_MAX * 8;
 export const ADDRESS_STRIDE: u32 = 64;
 /**
@@ -164,8 +166,9 @@ export const NAME_SCRATCH_SIZE: u32 = 4096;
 
 // ── Index sets ───────────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the index writer only; readers look at `epoch`, `ringTail` and the set bitmaps.
-//  head, 8 KiB:  0 epoch u64 │ 8 sleeping u32 (the doorbell, M9) │ 12 keyCount u32 │ 16 keyLimit u32 │ 64 ringTail u32[SHARDS_MAX]
-//                1024 counters u64[64] (INDEX_COUNTER_…) │ 4096 cleared u32[ENDPOINTS_MAX]
+//  head, 8 KiB:  0 epoch u64 │ 8 sleeping u32 (the doorbell, M9) │ 12 keyCount u32 │ 16 keyLimit u32
+//                64 ringTail u32[SHARDS_MAX] │ 1024 counters u64[64] (INDEX_COUNTER_…)
+//                4096 cleared u32[ENDPOINTS_MAX]
 //  then the pool: SETS_MAX bitmaps of MASK_SIZE bytes (set 0 is never used), then private tables of the writer.
 export const INDEX: u32 = NAME_SCRATCH + NAME_SCRATCH_SIZE;
 export const INDEX_HEAD_SIZE: u32 = 8192;
@@ -266,7 +269,10 @@ export const SHARD_COUNTER_FINISHED: u32 = 25;
 /** Refusals: this number plus the position of the error code in the table of `base/errors.ts`. */
 export const SHARD_COUNTER_REFUSED: u32 = 32;
 
-/** Scratch, where one `decideBatch` keeps its snapshot and one pick its working columns. Offsets are from the shard's base. */
+/**
+ * Scratch, where one `decideBatch` keeps its snapshot and one pick its working columns. Offsets are from the shard's
+ * base.
+ */
 export const SHARD_SCRATCH: u32 = SHARD_IN_FLIGHT_TOKENS + ENDPOINTS_MAX * 4;
 export const SCRATCH_SIZE: u32 = 262144;
 /** Snapshot, one per batch: u32 slot count, then masks and columns by slot. */
@@ -357,7 +363,9 @@ export const RING_PADDING: u32 = 0xffffffff;
 /** Overlay directory: u32 ring positions of the last OVERLAY_MAX own records. */
 export const SHARD_OVERLAY: u32 = SHARD_RING + RING_SIZE;
 
-/** Where body chunks are put for `scanBody`, and response bytes for the usage scan. 64 bytes of slack for wide loads. */
+/**
+ * Where body chunks are put for `scanBody`, and response bytes for the usage scan. 64 bytes of slack for wide loads.
+ */
 export const SHARD_CHUNK: u32 = SHARD_OVERLAY + OVERLAY_MAX * 4;
 /** Canonical prompt bytes between scanner and hasher: an unfinished block, twice a chunk, slack. */
 export const SHARD_STAGING: u32 = SHARD_CHUNK + CHUNK_SIZE_MAX + 64;
@@ -375,7 +383,10 @@ export const WINDOW_STRIDE: u32 = 22528;
 /** Request facts, filled by the scanner, read by TypeScript once the body is complete. All u32. */
 export const WINDOW_API: u32 = 0;
 export const WINDOW_RESULT: u32 = 4;
-/** Bytes of the body scanned; on an error, the offset of the byte that broke it (for wrong or too long values, the first). */
+/**
+ * Bytes of the body scanned; on an error, the offset of the byte that broke it (for wrong or too long values, the
+ * first).
+ */
 export const WINDOW_BODY_OFFSET: u32 = 8;
 /** FACT_… bits: which fields were present. */
 export const WINDOW_FACTS: u32 = 12;
@@ -478,9 +489,9 @@ export const SCAN_WRONG_TYPE: u32 = 8;
 // The index writer's private memory: a second instance of this module over a memory that no other thread has. It keeps,
 // per endpoint, the held blocks in order of use, so that eviction takes tails before heads (`lanes.ts`).
 //  head:  0 limit │ 4 bucketMask │ 8 issued │ 12 used │ 16 firstFree │ 20 entries (all u32), then per slot a lane:
-//  ├────────┼────────┼───────┤   newest, oldest: entry numbers, 0 none. Then the keys of the record in hand, the entries
-//  │ newest │ oldest │ count │   found for them, the keys evicted, the buckets (u32 entry numbers), the entries.
-//  └────────┴────────┴───────┘
+//  ├────────┼────────┼───────┤   newest, oldest: entry numbers, 0 none. Then the keys of the record in hand, the
+//  │ newest │ oldest │ count │   entries found for them, the keys evicted, the buckets (u32 entry numbers), the
+//  └────────┴────────┴───────┘   entries.
 export const LANES: u32 = 65536;
 /** Entries that may exist, 1 … limit; of those, `issued` have been used at least once. */
 export const LANES_LIMIT: u32 = LANES;

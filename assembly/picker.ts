@@ -1,8 +1,8 @@
 /** Pickers as kernels: choose a position in the candidate list from the column of totals. */
 
 /**
- * Position of the largest total; among equal ones each is as likely, decided by the seed alone. The number of equal ones
- * goes to the u32 at `tieCount`.
+ * Position of the largest total; among equal ones each is as likely, decided by the seed alone. The number of equal
+ * ones goes to the u32 at `tieCount`.
  */
 export function pickMaxScore(totals: usize, candidateCount: u32, seed: u64, tieCount: usize): u32 {
   let best: f64 = -Infinity;
@@ -26,7 +26,9 @@ export function pickMaxScore(totals: usize, candidateCount: u32, seed: u64, tieC
   return 0;
 }
 
-/** A number in 0 … bound − 1 from a seed. Mixer: SplitMix64's finaliser; reduction: multiply-shift on 32 bits (Lemire). */
+/**
+ * A number in 0 … bound − 1 from a seed. Mixer: SplitMix64's finaliser; reduction: multiply-shift on 32 bits (Lemire).
+ */
 function below(seed: u64, bound: u32): u32 {
   let mixed = seed + 0x9e3779b97f4a7c15;
   mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;

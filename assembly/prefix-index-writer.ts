@@ -2,14 +2,14 @@
  * Changes to the prefix index, by the one index writer. The key table is open addressing with linear probing, changed
  * under readers that take no lock. The order of stores is what keeps them right:
  *
- *   a new key        tag and ref, then key                          a key that is visible has its ref (M5)
- *   other holders    one store of tag and ref                       old or new, never half (M5); bitmaps never change (M8)
+ *   a new key        tag and ref, then key                       a key that is visible has its ref (M5)
+ *   other holders    one store of tag and ref                    old or new, never half (M5); bitmaps never change (M8)
  *   a deletion       each key that has to move back is written to its new slot, the version of its home window is
  *                    raised, and only then is its old slot overwritten; the last hole becomes free (M7)
  *
- *   slot      i     i+1   i+2                 a reader of B probes on from i to i+1 …
- *   before    A     B     C     ·             … and if it passed i before B came, and i+1 after B went, it misses B;
- *   after     B     C     ·     ·             then it sees another version than before its first probe, and probes again.
+ *   slot      i     i+1   i+2               a reader of B probes on from i to i+1 …
+ *   before    A     B     C     ·           … and if it passed i before B came, and i+1 after B went, it misses B;
+ *   after     B     C     ·     ·           then it sees another version than before its first probe, and probes again.
  */
 import { addToIndexCounter, refWith, refWithout, releaseRef, resetSets, retainRef } from "./holder-sets";
 import {
@@ -33,8 +33,8 @@ import { keyTable, keyTableMask, keyTableVersions, shardBase, shardCount } from 
 import { storedKey } from "./prefix-index";
 
 /**
- * Empties the index, whatever state a dead writer has left, and skips what the rings hold. Safe under readers: keys go one
- * by one, and set ids come back only after the readers of before have ended. Holder sets: ids 1 … setLimit − 1.
+ * Empties the index, whatever state a dead writer has left, and skips what the rings hold. Safe under readers: keys go
+ * one by one, and set ids come back only after the readers of before have ended. Holder sets: ids 1 … setLimit − 1.
  */
 export function writerReset(setLimit: u32): void {
   const table = keyTable();
@@ -120,7 +120,9 @@ export function raiseEpoch(): void {
   atomic.store<u64>(INDEX + INDEX_EPOCH, load<u64>(INDEX + INDEX_EPOCH) + 1);
 }
 
-/** The first slot from `from` on whose blocks the control thread asks to be forgotten; ENDPOINTS_MAX when there is none. */
+/**
+ * The first slot from `from` on whose blocks the control thread asks to be forgotten; ENDPOINTS_MAX when there is none.
+ */
 export function nextClearRequest(from: u32): u32 {
   for (let slot = from; slot < ENDPOINTS_MAX; slot++) {
     const column: usize = (<usize>slot) << 2;
@@ -129,7 +131,9 @@ export function nextClearRequest(from: u32): u32 {
   return ENDPOINTS_MAX;
 }
 
-/** Address of the slot that has the key, or of the free slot where it belongs. The load limit leaves a free one always. */
+/**
+ * Address of the slot that has the key, or of the free slot where it belongs. The load limit leaves a free one always.
+ */
 function findSlot(key: u64): usize {
   const table = keyTable();
   const mask = keyTableMask();

@@ -1,28 +1,30 @@
 /**
  * Look-up in the prefix index: for each candidate endpoint, how many leading keys of a prompt it holds. Readers run on
- * every shard without locks while the one writer (`prefix-index-writer.ts`) changes the table under them; what a race can
- * do is under-report for an instant, never invent a holder (M5 … M8).
+ * every shard without locks while the one writer (`prefix-index-writer.ts`) changes the table under them; what a race
+ * can do is under-report for an instant, never invent a holder (M5 … M8).
  *
  * What an endpoint holds is prefix-closed (M11), so a look-up may jump: it probes every STRIDE-th key and bisects only
- * where an endpoint is lost between two probes. No key is probed twice, so at its worst (every endpoint lost elsewhere) it
- * costs what the linear walk costs, and there is no need to fall back to that.
+ * where an endpoint is lost between two probes. No key is probed twice, so at its worst (every endpoint lost elsewhere)
+ * it costs what the linear walk costs, and there is no need to fall back to that.
  *
  *   keys    0 · · · · · · · 128 · · · · · · 256 · · · · · · 384
- *   probes  A B C           A B              A               A        C is lost in (0, 128], B in (128, 256]: bisect both
+ *   probes  A B C           A B              A               A      C is lost in (0, 128], B in (128, 256]: bisect both
  */
 import { INDEX_SETS, INDEX_SLOT_SIZE, INDEX_WINDOW_SLOTS, MASK_SIZE, REF_SET } from "./layout";
 import { keyTable, keyTableMask, keyTableVersions } from "./memory";
 
 export { overlayMatch, readBegin, readEnd, ringPush } from "./ring";
 
-/** Keys between two probes of the jump search. 128: knee of `bench/micro/prefix-index`, which is flat from 64 to 256. */
+/**
+ * Keys between two probes of the jump search. 128: knee of `bench/micro/prefix-index`, which is flat from 64 to 256.
+ */
 const STRIDE: u32 = 128;
 /** How often a probe starts again because the writer moved keys meanwhile; then the key counts as absent. */
 const PROBE_ATTEMPTS_MAX: u32 = 8;
 
 /**
- * Bytes at `scratch` of a match: keys u32, depths u32, mask size u32, then masks: the endpoints in play, and one per level
- * of a bisection, of which there are at most log2(STRIDE) + 1.
+ * Bytes at `scratch` of a match: keys u32, depths u32, mask size u32, then masks: the endpoints in play, and one per
+ * level of a bisection, of which there are at most log2(STRIDE) + 1.
  */
 export const MATCH_SCRATCH_SIZE: u32 = 2048;
 const MATCH_KEYS: usize = 0;
@@ -36,9 +38,10 @@ const KEPT: u32 = 1;
 const LOST: u32 = 2;
 
 /**
- * Writes to `depths` (u16 per slot) how many of keys[0 … keyCount) each candidate leads with: d when it holds the first d
- * and not the next. Keys are u64; `candidates` is an endpoint mask, whose zero words at the end cost nothing: only depths
- * of the slots before them are written, and are 0 for slots that are no candidates. Call between `readBegin` and `readEnd`.
+ * Writes to `depths` (u16 per slot) how many of keys[0 … keyCount) each candidate leads with: d when it holds the first
+ * d and not the next. Keys are u64; `candidates` is an endpoint mask, whose zero words at the end cost nothing: only
+ * depths of the slots before them are written, and are 0 for slots that are no candidates. Call between `readBegin` and
+ * `readEnd`.
  */
 export function matchKeys(keys: usize, keyCount: u32, candidates: usize, depths: usize, scratch: usize): void {
   if (!beginMatch(keys, keyCount, candidates, depths, scratch)) return;
@@ -136,9 +139,9 @@ function bisect(match: usize, group: usize, low: u32, high: u32, lowRef: u32, hi
 
 /**
  * The ref of a key, 0 when nobody holds it. The tag, in the same word as the ref, proves that both belong to the key; a
- * miss is proven by the version of the key's home window, which the writer raises between putting a key into its new slot
- * and taking it from its old one (M7). So neither needs the writer to stand still, and a writer that is descheduled
- * halfway holds nobody up.
+ * miss is proven by the version of the key's home window, which the writer raises between putting a key into its new
+ * slot and taking it from its old one (M7). So neither needs the writer to stand still, and a writer that is
+ * descheduled halfway holds nobody up.
  */
 export function findRef(plainKey: u64): u32 {
   const key = storedKey(plainKey);

@@ -1,6 +1,6 @@
 /**
- * A shard's side of the index: its ring to the index writer, and the overlay through which it sees its own picks until the
- * writer has applied them. The ring has one producer and one consumer; head and tail count bytes modulo 2^32.
+ * A shard's side of the index: its ring to the index writer, and the overlay through which it sees its own picks until
+ * the writer has applied them. The ring has one producer and one consumer; head and tail count bytes modulo 2^32.
  *
  *        tail (INDEX_RING_TAIL, the writer's)        head (SHARD_RING_HEAD, the shard's)
  *          ▼                                           ▼
@@ -83,8 +83,8 @@ export function ringPush(shard: usize, slot: u32, generation: u32, keys: usize, 
 }
 
 /**
- * Raises depths[slot] (u16) to the leading keys that the prompt shares with each own record that the index does not show
- * yet. Call it after `matchKeys` of the same read. Records of an endpoint that has left its slot are passed over.
+ * Raises depths[slot] (u16) to the leading keys that the prompt shares with each own record that the index does not
+ * show yet. Call it after `matchKeys` of the same read. Records of an endpoint that has left its slot are passed over.
  */
 export function overlayMatch(shard: usize, keys: usize, keyCount: u32, depths: usize): void {
   if (keyCount == 0) return;

@@ -1,7 +1,7 @@
 /**
- * `decideBatch`: chains each request's block ids into keys, matches them against the prefix index, scores the candidates,
- * picks, charges and records, in arrival order. One snapshot serves the whole batch; each pick sees the charges of those
- * before it, and, through the overlay, their prefixes.
+ * `decideBatch`: chains each request's block ids into keys, matches them against the prefix index, scores the
+ * candidates, picks, charges and records, in arrival order. One snapshot serves the whole batch; each pick sees the
+ * charges of those before it, and, through the overlay, their prefixes.
  *
  *   ids ─► keys ─► match (index + overlay) ─► score × n ─► total ─► pick ─► charge ─► ring to the index writer
  */
@@ -126,8 +126,8 @@ function decide(shard: usize, pick: usize, policy: usize): void {
 }
 
 /**
- * Lists the candidates' slots and returns their count: the reachable endpoints among those the request may use, or, when
- * none of them is reachable, all it may use, since a server that cannot be scraped may still serve.
+ * Lists the candidates' slots and returns their count: the reachable endpoints among those the request may use, or,
+ * when none of them is reachable, all it may use, since a server that cannot be scraped may still serve.
  */
 function listCandidates(shard: usize, pick: usize): u32 {
   const hasMask = (load<u32>(pick + PICK_FLAGS) & PICK_HAS_MASK) != 0;
@@ -293,8 +293,8 @@ export function releasePick(shardNumber: u32, slot: u32, tokens: u32): void {
 }
 
 /**
- * Returns all that a dead shard charged, closes its streams and its read of the index. For the control thread, after the
- * shard's thread has ended.
+ * Returns all that a dead shard charged, closes its streams and its read of the index. For the control thread, after
+ * the shard's thread has ended.
  */
 export function resetShard(shardNumber: u32): void {
   const shard = shardBase(shardNumber);

@@ -1,7 +1,7 @@
 /**
  * Scorers as kernels: each fills one column with a score in [0, 1] per candidate. Formulas are the field's (the Go
- * picker's); what differs is an unknown value: it scores the mean of the known ones, 1 if none is known, so that a server
- * that was never scraped does not look idle.
+ * picker's); what differs is an unknown value: it scores the mean of the known ones, 1 if none is known, so that a
+ * server that was never scraped does not look idle.
  */
 import {
   CANDIDATE_SLOTS,
@@ -77,8 +77,8 @@ function scoreKvCacheUtilization(shard: usize, candidateCount: u32, scores: usiz
 }
 
 /**
- * w × min(1, matched tokens / scale)² + (1 − w) × matched / total blocks, w = parameter 0, scale = parameter 1 (tokens).
- * 0 for a request without blocks.
+ * w × min(1, matched tokens / scale)² + (1 − w) × matched / total blocks, w = parameter 0, scale = parameter 1
+ * (tokens). 0 for a request without blocks.
  */
 function scorePrefixCache(
   shard: usize,

@@ -1,7 +1,7 @@
 /**
- * XXH64 with seed 0 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), the one hash of block ids, chained
- * keys and names. Four lanes each take 8 bytes of a 32-byte stripe; they are merged, the tail is added, the bits are mixed.
- * Scalar on purpose: WebAssembly's SIMD has no 64-bit multiply that beats four scalar lanes.
+ * XXH64 with seed 0 (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), the one hash of block ids,
+ * chained keys and names. Four lanes each take 8 bytes of a 32-byte stripe; they are merged, the tail is added, the
+ * bits are mixed. Scalar on purpose: WebAssembly's SIMD has no 64-bit multiply that beats four scalar lanes.
  */
 
 const PRIME_1: u64 = 0x9e3779b185ebca87;

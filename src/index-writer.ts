@@ -1,6 +1,7 @@
 /**
- * The index writer's thread: one long piscina task that drains the shards' rings into the prefix index until the control
- * thread asks it to return. When it dies, the control thread starts another one, which begins with an empty index.
+ * The index writer's thread: one long piscina task that drains the shards' rings into the prefix index until the
+ * control thread asks it to return. When it dies, the control thread starts another one, which begins with an empty
+ * index.
  */
 import { IndexWriter } from "./wasm/index-writer.ts";
 import type { LaneCapacity } from "./wasm/lanes.ts";
@@ -13,7 +14,9 @@ export interface IndexWriterTask {
   readonly lanes: LaneCapacity;
 }
 
-/** Returns when HEADER_SHUTDOWN is 1. Blocks its thread while there is nothing to do, so it needs a thread of its own. */
+/**
+ * Returns when HEADER_SHUTDOWN is 1. Blocks its thread while there is nothing to do, so it needs a thread of its own.
+ */
 export default async function runIndexWriter(task: IndexWriterTask): Promise<void> {
   const writer = new IndexWriter(task);
   while (!writer.isStopRequested()) {

@@ -47,9 +47,8 @@ function resolveShardCount(asked: number, warn: (message: string) => void): numb
   const wanted =
     asked === SHARDS_AUTOMATIC ? Math.min(Math.max(1, availableParallelism() - 1), layout.SHARDS_MAX) : asked;
   if (wanted === 1 || supportsReusePort()) return wanted;
-  warn(
-    `Node ${process.version} cannot listen on one port from several threads: 1 shard instead of ${wanted}; Node 22.12 can`,
-  );
+  const what = "cannot listen on one port from several threads";
+  warn(`Node ${process.version} ${what}: 1 shard instead of ${wanted}; Node 22.12 can`);
   return 1;
 }
 

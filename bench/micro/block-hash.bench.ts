@@ -1,4 +1,6 @@
-/** What block ids cost, without the scan: `hashBlocks` over bytes that lie in shared memory, against plain JavaScript. */
+/**
+ * What block ids cost, without the scan: `hashBlocks` over bytes that lie in shared memory, against plain JavaScript.
+ */
 import { Prng } from "../../src/base/prng.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { testKernel } from "../../test/support/kernel.ts";

@@ -1,7 +1,7 @@
 /**
- * What a decision costs once a prompt is hashed: chaining, match, three scorers, pick, charge and the record for the index
- * writer. Endpoints differ in load and hold different shares of the prompt; the ring's tail follows its head, as with an
- * index writer that keeps up. The baseline does the same on Maps, Sets and objects, with the keys given to it.
+ * What a decision costs once a prompt is hashed: chaining, match, three scorers, pick, charge and the record for the
+ * index writer. Endpoints differ in load and hold different shares of the prompt; the ring's tail follows its head, as
+ * with an index writer that keeps up. The baseline does the same on Maps, Sets and objects, with the keys given to it.
  */
 import { Prng } from "../../src/base/prng.ts";
 import { kvCacheUtilizationScorer } from "../../src/plugins/scorers/kv-cache-utilization.ts";
@@ -61,8 +61,9 @@ function decideCase(shape: Shape, seed: number): MicroBenchCase {
   };
   const keys = windows.map((window) => readKeys(fleet, window));
   const plain = new PlainScheduler(loads, shape, keys[0] ?? []);
+  const prompt = `${shape.blocks} blocks (${(shape.blocks * BLOCK_SIZE) / 1024} KiB)`;
   return {
-    label: `${shape.endpoints} endpoints, ${shape.blocks} blocks (${(shape.blocks * BLOCK_SIZE) / 1024} KiB), batch of ${shape.batch}`,
+    label: `${shape.endpoints} endpoints, ${prompt}, batch of ${shape.batch}`,
     operationsPerCall: shape.batch,
     ...(shape.target && {
       target: { text: shape.target.text, met: ({ p50Ns }) => p50Ns <= (shape.target?.maxNs ?? 0) },
@@ -82,7 +83,9 @@ function decideCase(shape: Shape, seed: number): MicroBenchCase {
   };
 }
 
-/** A fleet of which every fourth endpoint holds the prompt to one of four depths, and `batch` windows with that prompt. */
+/**
+ * A fleet of which every fourth endpoint holds the prompt to one of four depths, and `batch` windows with that prompt.
+ */
 function prepare(shape: Shape, seed: number): { fleet: TestFleet; windows: number[]; loads: PlainLoad[] } {
   const prng = new Prng(seed);
   const loads = Array.from({ length: shape.endpoints }, (_, slot) => ({

@@ -1,7 +1,7 @@
 /**
- * What a request body costs from its bytes to its block ids: the copy into the window's chunk area, the scan, the hashing.
- * The baseline is the shortest way in JavaScript to the same ids: JSON.parse, the contents joined and encoded, and the
- * same kernel hash over them, so that the difference is the parsing alone.
+ * What a request body costs from its bytes to its block ids: the copy into the window's chunk area, the scan, the
+ * hashing. The baseline is the shortest way in JavaScript to the same ids: JSON.parse, the contents joined and encoded,
+ * and the same kernel hash over them, so that the difference is the parsing alone.
  */
 import { Prng } from "../../src/base/prng.ts";
 import { layout } from "../../src/wasm/layout.ts";

@@ -15,12 +15,13 @@ export interface DecisionNames {
 
 export function formatDecision(record: DecisionRecord, names: DecisionNames): string {
   const { pick } = record;
+  const kernelUs = (record.decisionMs * 1000).toFixed(1);
   const parts = [
     `${names.endpointName(pick.slot)} ${pick.hostPort}`,
     describeReason(record),
     describeScores(record, names),
     `best of ${pick.candidateCount}`,
-    `picked in ${record.pickMs.toFixed(3)} ms (kernel ${(record.decisionMs * 1000).toFixed(1)} µs, batch of ${record.batchSize})`,
+    `picked in ${record.pickMs.toFixed(3)} ms (kernel ${kernelUs} µs, batch of ${record.batchSize})`,
     `model ${record.model ?? "none"}, request ${record.requestId}`,
   ];
   return oneLine(parts.join(" | "));

@@ -1,6 +1,6 @@
 /**
- * gRPC health (`grpc.health.v1.Health/Check`) on a port of its own, plaintext, as the Go picker has it. Any service name
- * gets the same answer: SERVING once the picker takes requests, NOT_SERVING while it starts or drains.
+ * gRPC health (`grpc.health.v1.Health/Check`) on a port of its own, plaintext, as the Go picker has it. Any service
+ * name gets the same answer: SERVING once the picker takes requests, NOT_SERVING while it starts or drains.
  */
 import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
 import { ConfigError } from "../base/errors.ts";

@@ -3,7 +3,8 @@
  * simulations a `ManualClock`, with which they repeat exactly. This file alone may touch Node's timers, `Date` and
  * `performance`.
  *
- * Two readings that must not be mixed: `nowMs` for durations and ages, `wallMs` for what people and other machines read.
+ * Two readings that must not be mixed: `nowMs` for durations and ages, `wallMs` for what people and other machines
+ * read.
  */
 import { assert } from "./assert.ts";
 
@@ -42,7 +43,9 @@ export const systemClock: Clock = {
   },
 };
 
-/** Stops timers that set each other at the same instant for ever. A simulated hour of 1 ms steps is 3.6 million runs. */
+/**
+ * Stops timers that set each other at the same instant for ever. A simulated hour of 1 ms steps is 3.6 million runs.
+ */
 const TIMER_RUNS_PER_ADVANCE_MAX = 10_000_000;
 
 /** 2026-01-01T00:00:00Z: wall time at `nowMs` 0, so that wall times in tests are constants. */
@@ -51,8 +54,9 @@ const WALL_MS_AT_START = 1_767_225_600_000;
 /**
  * Time that stands still until somebody moves it.
  *
- * Timers run inside `advance`, in the order of their due times and, at the same due time, in the order in which they were
- * set. While a timer runs, the clock shows its due time. What a promise continues runs after `advance` has returned.
+ * Timers run inside `advance`, in the order of their due times and, at the same due time, in the order in which they
+ * were set. While a timer runs, the clock shows its due time. What a promise continues runs after `advance` has
+ * returned.
  */
 export class ManualClock implements Clock {
   #nowMs = 0;

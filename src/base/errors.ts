@@ -1,6 +1,6 @@
 /**
- * Operating errors: everything that may go wrong without a defect of ours. One table gives each code its HTTP status and
- * says when it is used; `docs/errors.md` is made from it. Compare codes, never messages.
+ * Operating errors: everything that may go wrong without a defect of ours. One table gives each code its HTTP status
+ * and says when it is used; `docs/errors.md` is made from it. Compare codes, never messages.
  */
 
 export type ErrorCode = "BadRequest" | "PayloadTooLarge" | "ResourceExhausted" | "Internal" | "ServiceUnavailable";
@@ -39,7 +39,10 @@ export class EppError extends Error {
   }
 }
 
-/** A configuration, flag or file that cannot be used. The message names the file, the place in it, the value and the remedy. */
+/**
+ * A configuration, flag or file that cannot be used. The message names the file, the place in it, the value and the
+ * remedy.
+ */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }

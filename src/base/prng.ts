@@ -1,9 +1,10 @@
 /**
- * Chance, as an argument. Whatever draws takes a `Prng`, so that a decision, a test or a simulation repeats from its seed.
+ * Chance, as an argument. Whatever draws takes a `Prng`, so that a decision, a test or a simulation repeats from its
+ * seed.
  *
- * The generator is xoshiro128** 1.1 by David Blackman and Sebastiano Vigna (https://prng.di.unimi.it/xoshiro128starstar.c):
- * 128 bits of state, period 2^128 − 1, 32-bit operations only, so that the same stream can be drawn in WebAssembly.
- * Not for secrets: four outputs reveal the rest.
+ * The generator is xoshiro128** 1.1 by David Blackman and Sebastiano Vigna
+ * (https://prng.di.unimi.it/xoshiro128starstar.c): 128 bits of state, period 2^128 − 1, 32-bit operations only, so that
+ * the same stream can be drawn in WebAssembly. Not for secrets: four outputs reveal the rest.
  */
 import { randomBytes } from "node:crypto";
 import { assert } from "./assert.ts";
@@ -60,8 +61,8 @@ export class Prng {
   }
 
   /**
-   * An independent generator: a function of this generator's seed and the label, whatever has been drawn so far. One label
-   * per purpose keeps purposes apart: drawing more for one does not shift the others.
+   * An independent generator: a function of this generator's seed and the label, whatever has been drawn so far. One
+   * label per purpose keeps purposes apart: drawing more for one does not shift the others.
    */
   fork(label: string): Prng {
     return new Prng(mix(this.#seed ^ mix(hashLabel(label))));
@@ -82,7 +83,10 @@ function expandSeed(seed: number): PrngState {
   return [word(1), word(2), word(3), word(4)];
 }
 
-/** The 32-bit finaliser of MurmurHash3 by Austin Appleby (public domain): each input bit flips each output bit half the time. */
+/**
+ * The 32-bit finaliser of MurmurHash3 by Austin Appleby (public domain): each input bit flips each output bit half the
+ * time.
+ */
 function mix(value: number): number {
   let mixed = value | 0;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);

@@ -1,4 +1,6 @@
-/** Random UUIDs for request ids: RFC 9562 version 4, drawn from a Prng so that a simulation repeats. Not for secrets. */
+/**
+ * Random UUIDs for request ids: RFC 9562 version 4, drawn from a Prng so that a simulation repeats. Not for secrets.
+ */
 import type { Prng } from "./prng.ts";
 
 export function randomUuid(prng: Prng): string {
@@ -6,5 +8,12 @@ export function randomUuid(prng: Prng): string {
     .map((word) => word.toString(16).padStart(8, "0"))
     .join("");
   const variant = (8 + (Number.parseInt(hex.slice(16, 17), 16) & 3)).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  const groups = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20),
+  ];
+  return groups.join("-");
 }

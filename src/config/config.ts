@@ -1,6 +1,6 @@
 /**
- * The shape of an EndpointPickerConfig as the scheduler uses it: plugin instances, and profiles that refer to them. Names
- * and meaning are those of the Go picker's `llm-d.ai/v1alpha1`.
+ * The shape of an EndpointPickerConfig as the scheduler uses it: plugin instances, and profiles that refer to them.
+ * Names and meaning are those of the Go picker's `llm-d.ai/v1alpha1`.
  */
 
 export interface PluginInstance {

@@ -1,6 +1,6 @@
 /**
- * Reads a YAML or JSON text against a schema and reports every fault with file, line, column, path and value, so that an
- * operator can go straight to the place.
+ * Reads a YAML or JSON text against a schema and reports every fault with file, line, column, path and value, so that
+ * an operator can go straight to the place.
  */
 import { type Document, isNode, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";

@@ -18,7 +18,7 @@ import { declaredSize } from "./http-framing.ts";
 import { type HttpHeader, mutateHeaders, toHeaderPairs, trailers } from "./http-headers.ts";
 
 /** Body bytes of one message to the picker: Envoy's own size of a read. */
-export const CHUNK_SIZE_MAX = 65_536;
+const CHUNK_SIZE_MAX = 65_536;
 /** Bytes kept for the case that the picker leaves. A longer body cannot go on without it. */
 export const RETAINED_SIZE_MAX = 1_048_576;
 

@@ -38,7 +38,7 @@ export interface Devproxy {
 }
 
 /** Four times what Envoy's circuit breakers let through by default: more than a development machine has use for. */
-export const EXCHANGES_MAX = 4096;
+const EXCHANGES_MAX = 4096;
 /** Envoy's default. */
 const HEADERS_SIZE_MAX = 60 * 1024;
 

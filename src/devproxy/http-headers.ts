@@ -30,7 +30,9 @@ const HOP_HEADERS: ReadonlySet<string> = new Set([
 /** What Envoy's mutation rules protect by default: changes of these are ignored. */
 const PROTECTED_HEADERS: ReadonlySet<string> = new Set([":authority", ":method", ":scheme", "host"]);
 
-/** What a client sent: `:method`, `:scheme`, `:authority`, `:path`, its own headers, and a request id when it has none. */
+/**
+ * What a client sent: `:method`, `:scheme`, `:authority`, `:path`, its own headers, and a request id when it has none.
+ */
 export function requestHeaders(request: IncomingMessage, newRequestId: () => string): HttpHeader[] {
   const own = ownHeaders(request);
   const headers: HttpHeader[] = [
@@ -121,7 +123,9 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** The first `ip:port` or `[v6]:port` of a comma-separated list; undefined when that is no address, host names included. */
+/**
+ * The first `ip:port` or `[v6]:port` of a comma-separated list; undefined when that is no address, host names included.
+ */
 export function parseDestination(list: string | undefined): HostPort | undefined {
   const first = list?.split(",", 1)[0]?.trim() ?? "";
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(first);

@@ -1,6 +1,6 @@
 /**
- * The development proxy as a program: `node dist/src/devproxy/main.js --listen 8080 --picker 9002`. Prints a line for each
- * exchange, and ends with SIGINT or SIGTERM.
+ * The development proxy as a program: `node dist/src/devproxy/main.js --listen 8080 --picker 9002`. Prints a line for
+ * each exchange, and ends with SIGINT or SIGTERM.
  */
 import { runDevproxy } from "./run-devproxy.ts";
 

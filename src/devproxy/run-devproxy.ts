@@ -46,7 +46,7 @@ export async function runDevproxy({ args, print, printError, stopped }: Surround
 }
 
 /** One line: what came, where it went, what came of it. */
-export function describeExchange(record: ExchangeRecord): string {
+function describeExchange(record: ExchangeRecord): string {
   const pick = record.pickMs === undefined ? "" : ` (picked in ${record.pickMs.toFixed(1)} ms)`;
   const detail = record.detail === undefined ? "" : `: ${record.detail}`;
   return (

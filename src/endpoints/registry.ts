@@ -1,11 +1,11 @@
 /**
- * The fleet as the control thread knows it: which endpoint has which slot, and whether it can be reached. Shards see only
- * the columns that this writes.
+ * The fleet as the control thread knows it: which endpoint has which slot, and whether it can be reached. Shards see
+ * only the columns that this writes.
  *
  *   add ─► present, reachable ◄─► unreachable ─► remove ─► clearing ─► free
  *
- * A slot is given again only when the index writer has dropped all that the old endpoint held and no request to it is in
- * flight, so a new endpoint inherits nothing.
+ * A slot is given again only when the index writer has dropped all that the old endpoint held and no request to it is
+ * in flight, so a new endpoint inherits nothing.
  */
 import { ConfigError } from "../base/errors.ts";
 import { type EndpointSpec, endpointId, hostPort, type Slot } from "../framework/endpoint.ts";
@@ -119,11 +119,10 @@ export class EndpointRegistry {
   }
 
   #checkRoom(addedCount: number): void {
-    const used = this.#byId.size + this.#clearing.length;
-    if (used + addedCount <= layout.ENDPOINTS_MAX) return;
-    throw new ConfigError(
-      `${addedCount} new endpoints find no room: ${this.#byId.size} are present and ${this.#clearing.length} are being cleared, of ${layout.ENDPOINTS_MAX}`,
-    );
+    const [present, clearing] = [this.#byId.size, this.#clearing.length];
+    if (present + clearing + addedCount <= layout.ENDPOINTS_MAX) return;
+    const room = `${present} are present and ${clearing} are being cleared, of ${layout.ENDPOINTS_MAX}`;
+    throw new ConfigError(`${addedCount} new endpoints find no room: ${room}`);
   }
 
   #freeSlot(): Slot {

@@ -4,8 +4,8 @@
 export const BODY_ANSWER_SIZE_MAX = 62_000;
 
 /**
- * Groups of views whose sizes add up to at most `sizeMax` each, in order; only the last is smaller. One empty group for an
- * empty body.
+ * Groups of views whose sizes add up to at most `sizeMax` each, in order; only the last is smaller. One empty group for
+ * an empty body.
  */
 export function cutBody(pieces: readonly Buffer[], sizeMax: number = BODY_ANSWER_SIZE_MAX): Buffer[][] {
   const groups: Buffer[][] = [];

@@ -1,9 +1,11 @@
 /**
- * Headers that only the picker may set. One that a client sends would steer the proxy, the sidecar or the accounting, so
- * every one that arrives is removed before the picker's own are set.
+ * Headers that only the picker may set. One that a client sends would steer the proxy, the sidecar or the accounting,
+ * so every one that arrives is removed before the picker's own are set.
  */
 
-/** Names that never pass from a client to a model server. The destination is not among them: it is always overwritten. */
+/**
+ * Names that never pass from a client to a model server. The destination is not among them: it is always overwritten.
+ */
 export const CONTROL_HEADERS: readonly string[] = [
   "x-gateway-destination-endpoint-subset",
   "x-gateway-destination-endpoint-served",

@@ -6,8 +6,8 @@
  *      └──────────┴──────────┴───────────┴─ refusal, end, cancellation ─► closed
  *
  * When the pick is made and in which answer it leaves depends on how the proxy sends bodies (`body-modes.ts`). In full
- * duplex the answer to the request's headers is held until the body is complete and an endpoint is picked; then it and the
- * body leave in one burst. Response messages are answered as they come.
+ * duplex the answer to the request's headers is held until the body is complete and an endpoint is picked; then it and
+ * the body leave in one burst. Response messages are answered as they come.
  */
 import { EppError } from "../base/errors.ts";
 import type { Director } from "../director/director.ts";
@@ -168,7 +168,9 @@ export class Conversation implements ExtProcHandler {
     if (isWhole) this.#complete();
   }
 
-  /** Trailers end a body whose last piece did not say so. Where the body was answered before, they are only answered. */
+  /**
+   * Trailers end a body whose last piece did not say so. Where the body was answered before, they are only answered.
+   */
   #onRequestTrailers(message: TrailersMessage): void {
     if (this.#modes.request !== "full-duplex" && !this.#endsWithTrailers && this.#phase !== "headers") {
       this.#endsWithTrailers = true;
@@ -234,7 +236,8 @@ export class Conversation implements ExtProcHandler {
     this.#stream.send(encodeRouted(answer));
     if (pieces.length > 0) this.#sendBody("request", pieces, !this.#endsWithTrailers);
     for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
-    if (this.#endsWithTrailers && this.#modes.request === "full-duplex") this.#stream.send(encodeTrailersResponse("request"));
+    if (this.#endsWithTrailers && this.#modes.request === "full-duplex")
+      this.#stream.send(encodeTrailersResponse("request"));
   }
 
   #answerBuffered(routed: Routed): void {

@@ -1,4 +1,7 @@
-/** Header and metadata names of the endpoint picker protocol (proposal 004 of the Gateway API Inference Extension) and of the Go picker. */
+/**
+ * Header and metadata names of the endpoint picker protocol (proposal 004 of the Gateway API Inference Extension) and
+ * of the Go picker.
+ */
 
 /** Request header and metadata key: the picked endpoint, `ip:port`. */
 export const DESTINATION_ENDPOINT = "x-gateway-destination-endpoint";

@@ -1,4 +1,7 @@
-/** Data keys: what endpoints and requests can be judged by. Plugins declare which they need, so that load-time checks can name what is missing. */
+/**
+ * Data keys: what endpoints and requests can be judged by. Plugins declare which they need, so that load-time checks
+ * can name what is missing.
+ */
 
 export interface DataKey {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Contracts of plugins. A definition is a constant: a type name for configuration files, a schema for its parameters, and
- * a constructor. Built-in scorers and pickers are programs of the kernel: a plugin says which one and with what
+ * Contracts of plugins. A definition is a constant: a type name for configuration files, a schema for its parameters,
+ * and a constructor. Built-in scorers and pickers are programs of the kernel: a plugin says which one and with what
  * parameters, and never sees memory.
  */
 import type { z } from "zod";

@@ -1,4 +1,7 @@
-/** Counts server-sent events in a stream that is cut anywhere: lines that begin with `data:`, but for the closing `[DONE]`. */
+/**
+ * Counts server-sent events in a stream that is cut anywhere: lines that begin with `data:`, but for the closing
+ * `[DONE]`.
+ */
 
 const MARK = Buffer.from("\ndata:");
 const DONE = Buffer.from("\ndata: [DONE]");

@@ -1,6 +1,7 @@
 /**
- * Puts the model's name that the client asked for back into a response whose request was sent on under another name. Works
- * on bytes as they stream: what may be the beginning of the name at the end of a piece is held back until the next one.
+ * Puts the model's name that the client asked for back into a response whose request was sent on under another name.
+ * Works on bytes as they stream: what may be the beginning of the name at the end of a piece is held back until the
+ * next one.
  */
 
 export class NameRestorer {

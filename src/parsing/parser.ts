@@ -1,6 +1,6 @@
 /**
- * Parsers: which API a request speaks, and what its body must have. The bytes are read by the kernel's scanner; a parser
- * says which grammar it uses and judges the facts it found.
+ * Parsers: which API a request speaks, and what its body must have. The bytes are read by the kernel's scanner; a
+ * parser says which grammar it uses and judges the facts it found.
  */
 import type { BodyFacts } from "../wasm/shard-memory.ts";
 import type { UsageFormat } from "./usage.ts";

@@ -13,7 +13,9 @@ export interface FlagDeclaration<Value> {
   readonly valueName: string;
   readonly help: string;
   readonly defaultText: string;
-  /** The value of a flag's text, undefined when the flag is absent. Throws a ConfigError that says what would be right. */
+  /**
+   * The value of a flag's text, undefined when the flag is absent. Throws a ConfigError that says what would be right.
+   */
   readonly read: (text: string | undefined) => Value;
 }
 
@@ -23,7 +25,10 @@ export type FlagValues<Table extends FlagTable> = {
   readonly [Key in keyof Table]: Table[Key] extends FlagDeclaration<infer Value> ? Value : never;
 };
 
-/** The flags' values; `undefined` when help was asked for. Throws a ConfigError for an unknown flag or an unusable value. */
+/**
+ * The flags' values; `undefined` when help was asked for. Throws a ConfigError for an unknown flag or an unusable
+ * value.
+ */
 export function parseFlags<Table extends FlagTable>(
   table: Table,
   args: readonly string[],
@@ -134,7 +139,10 @@ export function choiceFlag<Choice extends string>(
   return { name, valueName: choices.join("|"), help, defaultText: byDefault, read };
 }
 
-/** A duration as Go writes it: a number and ms, s, m or h; `1m30s` too. The value is in ms, no longer than a timer can be. */
+/**
+ * A duration as Go writes it: a number and ms, s, m or h; `1m30s` too. The value is in ms, no longer than a timer can
+ * be.
+ */
 export function durationFlag(options: {
   readonly name: string;
   readonly help: string;

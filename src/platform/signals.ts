@@ -4,7 +4,10 @@ import { messageOf } from "../base/errors.ts";
 /** Exit code of a program that a second signal ended: 128 + SIGINT, as shells have it. */
 const EXIT_CODE_FORCED = 130;
 
-/** Calls `end` at the first signal and exits with 0 when it resolves, with 1 and a word on standard error when it rejects. */
+/**
+ * Calls `end` at the first signal and exits with 0 when it resolves, with 1 and a word on standard error when it
+ * rejects.
+ */
 export function endOnSignal(end: () => Promise<void>): void {
   let isEnding = false;
   const onSignal = (): void => {

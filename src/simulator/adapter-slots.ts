@@ -1,6 +1,6 @@
 /**
- * Places for LoRA adapters: a batch may use only so many different ones. The base model needs no place. An adapter keeps
- * its place while a request for it runs.
+ * Places for LoRA adapters: a batch may use only so many different ones. The base model needs no place. An adapter
+ * keeps its place while a request for it runs.
  */
 import { assert } from "../base/assert.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The way of an answer onto the wire, chunk by chunk, which is where it can break: a fault may cut it short after a given
- * number of chunks. Whoever writes does not notice.
+ * The way of an answer onto the wire, chunk by chunk, which is where it can break: a fault may cut it short after a
+ * given number of chunks. Whoever writes does not notice.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Fault } from "./faults.ts";

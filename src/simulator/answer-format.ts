@@ -1,4 +1,7 @@
-/** The JSON of the two OpenAI generation APIs: whole answers and stream chunks, with the fields and their order as vLLM has them. */
+/**
+ * The JSON of the two OpenAI generation APIs: whole answers and stream chunks, with the fields and their order as vLLM
+ * has them.
+ */
 import type { GenerationApi } from "./generation-request.ts";
 
 export interface AnswerHead {

@@ -1,7 +1,7 @@
 /**
- * Names for KV cache blocks, chained as in vLLM: a block's hash covers its tokens and the hash of the block before it, so
- * one hash stands for a whole prefix. The chain begins at the model (or adapter) and the request's cache salt: what one
- * model computed is of no use to another. Only whole blocks have a hash.
+ * Names for KV cache blocks, chained as in vLLM: a block's hash covers its tokens and the hash of the block before it,
+ * so one hash stands for a whole prefix. The chain begins at the model (or adapter) and the request's cache salt: what
+ * one model computed is of no use to another. Only whole blocks have a hash.
  *
  *   root(model, salt) ──► h0 = H(root ‖ block 0) ──► h1 = H(h0 ‖ block 1) ──► …
  */

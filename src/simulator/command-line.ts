@@ -1,4 +1,7 @@
-/** The flags of the simulator program. Each is a setting of `options.ts`, in kebab case; `--help` is made from the same table. */
+/**
+ * The flags of the simulator program. Each is a setting of `options.ts`, in kebab case; `--help` is made from the same
+ * table.
+ */
 import { parseArgs } from "node:util";
 import { SIMULATOR_DEFAULTS } from "./defaults.ts";
 import type { SimulatorOptions } from "./options.ts";
@@ -8,7 +11,7 @@ export type Command =
   | { readonly kind: "run"; readonly count: number; readonly options: SimulatorOptions };
 
 const TEXT_SETTINGS = {
-  name: "servers are called <name>-0, <name>-1, …",
+  name: "servers are called <name>-0, <name>-1, …; a lone one <name>",
   host: "address to listen on",
   model: "base model",
 } as const;

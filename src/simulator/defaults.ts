@@ -1,4 +1,7 @@
-/** Defaults of a simulated model server, each with its reason. Together they resemble an 8-billion-parameter model on one large GPU. */
+/**
+ * Defaults of a simulated model server, each with its reason. Together they resemble an 8-billion-parameter model on
+ * one large GPU.
+ */
 import { systemClock } from "../base/clock.ts";
 import type { SimulatorSettings } from "./options.ts";
 
@@ -18,7 +21,10 @@ export const SIMULATOR_DEFAULTS: SimulatorSettings = {
   contextTokensMax: 32_768,
   /** vLLM's default on GPUs. */
   blockSizeTokens: 16,
-  /** 262,144 tokens: 34 GB at 131,072 bytes per token (32 layers, 8 KV heads of 128, 16 bits), as 80 GB of GPU memory leave. */
+  /**
+   * 262,144 tokens: 34 GB at 131,072 bytes per token (32 layers, 8 KV heads of 128, 16 bits), as 80 GB of GPU memory
+   * leave.
+   */
   kvCacheBlocks: 16_384,
   /** One engine step. */
   prefillOverheadMs: 12,
@@ -53,5 +59,8 @@ export const REQUEST_BODY_SIZE_MAX: number = 16 * 1024 * 1024;
 /** Adapter combinations that `/metrics` remembers. vLLM remembers all; the oldest are of no use to a reader. */
 export const ADAPTER_SERIES_MAX = 64;
 
-/** How long an idle connection stays open. Longer than clients keep theirs, so that none is closed just as it is used again. */
+/**
+ * How long an idle connection stays open. Longer than clients keep theirs, so that none is closed just as it is used
+ * again.
+ */
 export const KEEP_ALIVE_MS = 75_000;

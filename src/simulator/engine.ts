@@ -6,7 +6,8 @@
  *                │                                        │
  *                └──────────────── abort ─────────────────┘   an end gives back place, blocks and adapter at once
  *
- * As in vLLM, a request whose adapter has no place is passed over, and one whose KV blocks do not fit holds up the rest.
+ * As in vLLM, a request whose adapter has no place is passed over, and one whose KV blocks do not fit holds up the
+ * rest.
  */
 import { assert } from "../base/assert.ts";
 import type { Timer } from "../base/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * Histograms that say nothing, to bring `/metrics` to the size of a real engine's: vLLM's remaining families first, then
- * those of its HTTP layer, one per handler. Readers must get past them.
+ * Histograms that say nothing, to bring `/metrics` to the size of a real engine's: vLLM's remaining families first,
+ * then those of its HTTP layer, one per handler. Readers must get past them.
  */
 import { formatFamily } from "./exposition-format.ts";
 import { Histogram } from "./histogram.ts";

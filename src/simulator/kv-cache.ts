@@ -3,9 +3,9 @@
  * left behind. A left-behind block stays findable by its hash until its place is needed.
  *
  *              claim: found or new                      release, tail first
- *   (nothing) ────────────────────► pinned (in use) ──────────────────────────► free, findable ──► evicted, oldest first
- *                                     ▲                                           │
- *                                     └──────────────── claim: found ─────────────┘
+ *   (nothing) ────────────────────► pinned (in use) ─────────────────────────► free, findable ──► evicted, oldest first
+ *                                     ▲                                          │
+ *                                     └──────────────── claim: found ────────────┘
  *
  * Since a request pins a whole prefix and releases it tail first, a block is always evicted before those it builds on:
  * every findable block can be reached from the root. A claim sets aside room for the whole reply, so that, unlike vLLM,
@@ -33,9 +33,9 @@ export class KvCache {
   /** Findable blocks that no running request uses. A set keeps the order of adding: the next to evict comes first. */
   readonly #free = new Set<BlockHash>();
   /**
-   * Walks the set for its whole life. Blocks are added behind it and evicted as it meets them, so the next one it gives is
-   * always the oldest. A new iterator per eviction would step over all gaps again, which made the claim of a 10,000-token
-   * prompt in a full cache of 16,384 blocks take 3.5 ms instead of 0.5.
+   * Walks the set for its whole life. Blocks are added behind it and evicted as it meets them, so the next one it gives
+   * is always the oldest. A new iterator per eviction would step over all gaps again, which made the claim of a
+   * 10,000-token prompt in a full cache of 16,384 blocks take 3.5 ms instead of 0.5.
    */
   readonly #oldestFirst = this.#free.values();
   #unnamedBlocks = 0;
@@ -64,7 +64,9 @@ export class KvCache {
     return this.#pinCounts.has(hash) || this.#free.has(hash);
   }
 
-  /** Claims room for `totalBlocks`, of which the first are named by `promptHashes`. Absent when there is too little now. */
+  /**
+   * Claims room for `totalBlocks`, of which the first are named by `promptHashes`. Absent when there is too little now.
+   */
   claim(promptHashes: readonly BlockHash[], totalBlocks: number): KvClaim | undefined {
     assert(
       totalBlocks >= promptHashes.length,
@@ -98,7 +100,9 @@ export class KvCache {
     }
   }
 
-  /** Ends a claim. `replyHashes` names the blocks after the prompt's that are whole by now: they become findable too. */
+  /**
+   * Ends a claim. `replyHashes` names the blocks after the prompt's that are whole by now: they become findable too.
+   */
   release(claim: KvClaim, replyHashes: readonly BlockHash[]): void {
     assert(replyHashes.length <= claim.unnamedBlocks, "more blocks are named than were in use");
     this.#unnamedBlocks -= claim.unnamedBlocks;
@@ -123,7 +127,9 @@ export class KvCache {
     }
   }
 
-  /** Makes a block findable, as the last to be evicted. Another request may hold the same block: then that one stays. */
+  /**
+   * Makes a block findable, as the last to be evicted. Another request may hold the same block: then that one stays.
+   */
   #setFree(hash: BlockHash): void {
     if (this.#pinCounts.has(hash)) return;
     this.#free.delete(hash);

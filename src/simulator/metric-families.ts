@@ -82,8 +82,8 @@ export function histogramFamily(name: string, labels: Labels, histogram: Histogr
 }
 
 /**
- * `vllm:lora_requests_info`: which adapters run and wait, as labels, with the time of the observation as value. As in vLLM
- * a combination stays in the text after it has passed, so that only the newest counts.
+ * `vllm:lora_requests_info`: which adapters run and wait, as labels, with the time of the observation as value. As in
+ * vLLM a combination stays in the text after it has passed, so that only the newest counts.
  */
 export class AdapterSeries {
   readonly #seenAtSeconds = new Map<string, Sample>();

@@ -1,6 +1,6 @@
 /**
- * The HTTP side of one simulated model server: the paths of vLLM's API server, from request to answer. It lives as long as
- * its engine; a revived simulator has a new one.
+ * The HTTP side of one simulated model server: the paths of vLLM's API server, from request to answer. It lives as long
+ * as its engine; a revived simulator has a new one.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Prng } from "../base/prng.ts";

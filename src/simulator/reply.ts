@@ -1,7 +1,7 @@
 /**
- * What the model "says": words of three letters and a space, one token each, and a length. Both depend on seed, model and
- * prompt alone, so that the same question gets the same answer from every server, whatever else is going on: two routing
- * policies can be compared on exactly the same work.
+ * What the model "says": words of three letters and a space, one token each, and a length. Both depend on seed, model
+ * and prompt alone, so that the same question gets the same answer from every server, whatever else is going on: two
+ * routing policies can be compared on exactly the same work.
  */
 import { hash } from "node:crypto";
 import { Prng } from "../base/prng.ts";
@@ -34,7 +34,8 @@ export function drawReply(seed: number, model: string, prompt: Buffer, limits: R
 }
 
 const WORDS = (
-  "air all and any arm art ash bee big box cap cat cup day dew dot ear egg elm end eye far fig fir fog fox gem hat hay " +
-  "hen hut ice ink ivy jam jar joy key kit lap leg log map mud net new nut oak oat old one our owl pan pea pen pie pin " +
-  "pod pot ram ray red rib rim row rye sea sky sun tea ten tie tin toe toy two urn van vat via vow wax web wet yes yew zip"
+  "air all and any arm art ash bee big box cap cat cup day dew dot ear egg elm end eye far fig fir fog fox gem hat " +
+  "hay hen hut ice ink ivy jam jar joy key kit lap leg log map mud net new nut oak oat old one our owl pan pea pen " +
+  "pie pin pod pot ram ray red rib rim row rye sea sky sun tea ten tie tin toe toy two urn van vat via vow wax web " +
+  "wet yes yew zip"
 ).split(" ");

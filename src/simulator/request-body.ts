@@ -2,7 +2,9 @@
 import type { IncomingMessage } from "node:http";
 import { ApiError } from "./api-error.ts";
 
-/** Rejects with `ApiError` 413 when the body is larger, and with another error when the client goes away before its end. */
+/**
+ * Rejects with `ApiError` 413 when the body is larger, and with another error when the client goes away before its end.
+ */
 export function readBody(request: IncomingMessage, sizeMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -23,7 +23,9 @@ export interface Simulator {
   setMetricOverrides(overrides: MetricOverrides): void;
   /** Dies like a process: stops listening and destroys all connections at once. What was running is lost. */
   kill(): void;
-  /** Listens on the same port again, with an empty cache and counters at 0, as after a restart. Options are as at first. */
+  /**
+   * Listens on the same port again, with an empty cache and counters at 0, as after a restart. Options are as at first.
+   */
   revive(): Promise<void>;
   /** Dies for good. Resolves when the port is free. */
   close(): Promise<void>;

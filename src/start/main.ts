@@ -201,11 +201,12 @@ function introduction(flags: StartFlags, servers: readonly Program[]): string {
   });
   const lines = [
     "",
-    ...servers.map(
-      (server, index) =>
-        `model server  ${server.name}  http://${HOST}:${flags.serverPort + index}  (pid ${server.pid}; kill it to see it left out)`,
-    ),
-    `picker        ext_proc ${HOST}:${flags.grpcPort}, gRPC health ${HOST}:${flags.healthPort}, metrics http://${HOST}:${flags.metricsPort}/metrics`,
+    ...servers.map(({ name, pid }, index) => {
+      const address = `http://${HOST}:${flags.serverPort + index}`;
+      return `model server  ${name}  ${address}  (pid ${pid}; kill it to see it left out)`;
+    }),
+    `picker        ext_proc ${HOST}:${flags.grpcPort}, gRPC health ${HOST}:${flags.healthPort}`,
+    `metrics       http://${HOST}:${flags.metricsPort}/metrics`,
     `proxy         ${url} (${flags.proxy === "dev" ? "development proxy" : "Envoy"})`,
     "",
     "Paste this twice; the second time the server that holds the prompt's prefix is picked:",

@@ -1,4 +1,7 @@
-/** Logs: JSON lines on standard error by pino, so that standard output stays for what a program was asked to print. Never a prompt. */
+/**
+ * Logs: JSON lines on standard error by pino, so that standard output stays for what a program was asked to print.
+ * Never a prompt.
+ */
 import { type Logger, pino } from "pino";
 
 export type { Logger };

@@ -1,6 +1,6 @@
 /**
- * Every metric, declared once: name, type, help, labels, and how its value is read. Nothing is counted here: hot counters
- * lie in the shared memory and are read when somebody scrapes, so a request pays for no metric object.
+ * Every metric, declared once: name, type, help, labels, and how its value is read. Nothing is counted here: hot
+ * counters lie in the shared memory and are read when somebody scrapes, so a request pays for no metric object.
  */
 import { type Metric, Registry } from "prom-client";
 import { ERROR_KINDS, type ErrorCode } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Addresses of the endpoints as a shard reads them from the columns: each is decoded once, and again only when the fleet
- * has changed.
+ * Addresses of the endpoints as a shard reads them from the columns: each is decoded once, and again only when the
+ * fleet has changed.
  */
 import { layout } from "./layout.ts";
 

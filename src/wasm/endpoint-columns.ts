@@ -1,6 +1,6 @@
 /**
- * The writer of the endpoint columns, for the control thread. Every change stands between an odd and an even version, so a
- * shard's snapshot never mixes two states of the table (M2). Addresses are written before a slot becomes present.
+ * The writer of the endpoint columns, for the control thread. Every change stands between an odd and an even version,
+ * so a shard's snapshot never mixes two states of the table (M2). Addresses are written before a slot becomes present.
  */
 import { assert } from "../base/assert.ts";
 import { layout } from "./layout.ts";
@@ -44,7 +44,10 @@ export class EndpointColumns {
     this.#addresses = new Uint8Array(buffer, layout.COLUMN_ADDRESS, slots * layout.ADDRESS_STRIDE);
   }
 
-  /** Gives the slot to a new endpoint: nothing known of it yet, taken to be reachable. Returns the slot's new generation. */
+  /**
+   * Gives the slot to a new endpoint: nothing known of it yet, taken to be reachable. Returns the slot's new
+   * generation.
+   */
   add(slot: number, hostPort: string): number {
     assert(slot >= 0 && slot < layout.ENDPOINTS_MAX, `slot ${slot} is not in 0 … ${layout.ENDPOINTS_MAX - 1}`);
     const address = new TextEncoder().encode(hostPort);

@@ -1,6 +1,6 @@
 /**
- * The one writer of the prefix index. Drains the rings of all shards: what was picked is what the endpoint is taken to hold
- * from then on. Keeps each endpoint within its capacity by forgetting its least recently used blocks.
+ * The one writer of the prefix index. Drains the rings of all shards: what was picked is what the endpoint is taken to
+ * hold from then on. Keeps each endpoint within its capacity by forgetting its least recently used blocks.
  *
  *   ring record ─► generation ─► lane: held? ─► room: lane, entries ─► table ─► lane: what the table took ─► ring tail
  *
@@ -12,7 +12,9 @@ import { instantiateKernel, type Kernel, type KernelBuild } from "./kernel.ts";
 import { type LaneCapacity, Lanes } from "./lanes.ts";
 import { layout } from "./layout.ts";
 
-/** Bytes of one ring that are applied before the next shard has its turn: about a millisecond of the longest prompts. */
+/**
+ * Bytes of one ring that are applied before the next shard has its turn: about a millisecond of the longest prompts.
+ */
 const DRAIN_SLICE_SIZE = 65_536;
 /** How often one record may have other blocks evicted for it; what finds no place then is refused. */
 const EVICTION_ROUNDS_MAX = 4;
@@ -58,7 +60,10 @@ export class IndexWriter {
     this.kernel.writerReset(setLimit);
   }
 
-  /** Applies a slice of each ring, and clears the endpoints that the control thread asks for. Returns how much there was. */
+  /**
+   * Applies a slice of each ring, and clears the endpoints that the control thread asks for. Returns how much there
+   * was.
+   */
   drain(): number {
     let applied = this.#clearRequested();
     for (let shard = 0; shard < this.#rings.length; shard++) applied += this.#drainRing(shard);
@@ -73,7 +78,10 @@ export class IndexWriter {
     while (this.lanes.blockCount(slot) > 0) this.#evict(slot, layout.BLOCKS_MAX, 0);
   }
 
-  /** Sleeps until a shard or the control thread rings the doorbell (M9), at most `timeoutMs`. Not if there is work already. */
+  /**
+   * Sleeps until a shard or the control thread rings the doorbell (M9), at most `timeoutMs`. Not if there is work
+   * already.
+   */
   waitForWork(timeoutMs: number): void {
     Atomics.store(this.#doorbell, 0, 1);
     // Looked at after the word is 1: whoever adds work later finds it set, and wakes the writer.
@@ -119,7 +127,10 @@ export class IndexWriter {
     return cleared;
   }
 
-  /** Applies up to a slice of one ring. Each record leaves the ring, and thereby the shard's overlay, once it is in the index. */
+  /**
+   * Applies up to a slice of one ring. Each record leaves the ring, and thereby the shard's overlay, once it is in the
+   * index.
+   */
   #drainRing(shard: number): number {
     const ring = this.#rings[shard];
     assert(ring !== undefined, `there is no shard ${shard}`);
@@ -188,7 +199,10 @@ export class IndexWriter {
     return this.lanes.freeCount();
   }
 
-  /** Stores keys for the endpoint; a table at its load limit takes room from the fullest lanes. Returns how many it stored. */
+  /**
+   * Stores keys for the endpoint; a table at its load limit takes room from the fullest lanes. Returns how many it
+   * stored.
+   */
   #storeInTable(slot: number, keys: number, count: number, held: number): number {
     let stored = this.kernel.storeBlocks(slot, keys, count);
     for (let round = 0; round < EVICTION_ROUNDS_MAX && stored < count && this.#isTableFull(); round++) {

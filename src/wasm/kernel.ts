@@ -1,6 +1,7 @@
 /**
- * Loads the kernel and types its exports. Every thread has its own instance over the one shared memory; the module holds
- * no state, so instances need nothing from each other. The index writer has a second instance over a private memory.
+ * Loads the kernel and types its exports. Every thread has its own instance over the one shared memory; the module
+ * holds no state, so instances need nothing from each other. The index writer has a second instance over a private
+ * memory.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,12 +10,18 @@ import { assertSameLayout } from "./layout.ts";
 /** The kernel's functions. Numbers in, a result code or count out; pointers are byte offsets into the memory. */
 export interface Kernel {
   // block-hash
-  /** Writes the id (XXH64) of each whole block of `size` bytes at `source` to `target`, 8 bytes each; returns their count. */
+  /**
+   * Writes the id (XXH64) of each whole block of `size` bytes at `source` to `target`, 8 bytes each; returns their
+   * count.
+   */
   hashBlocks(source: number, size: number, blockSize: number, target: number): number;
   /** Writes XXH64 of the bytes, seed 0, to the 8 bytes at `target`. */
   hashBytes(source: number, size: number, target: number): void;
   // prefix-index. `shard` is a region's base here, not a number.
-  /** Writes to `depths` (u16 per slot) how many leading keys each candidate holds. `scratch`: 2 KiB. Between readBegin and readEnd. */
+  /**
+   * Writes to `depths` (u16 per slot) how many leading keys each candidate holds. `scratch`: 2 KiB. Between readBegin
+   * and readEnd.
+   */
   matchKeys(keys: number, keyCount: number, candidates: number, depths: number, scratch: number): void;
   /** The same, probing every key: the oracle of tests. */
   matchKeysLinear(keys: number, keyCount: number, candidates: number, depths: number, scratch: number): void;
@@ -35,7 +42,10 @@ export interface Kernel {
   raiseEpoch(): void;
   /** First slot from `from` on whose clearing is asked for and not done; ENDPOINTS_MAX when there is none. */
   nextClearRequest(from: number): number;
-  /** Number N of the first broken invariant MN of the index, 0 when all hold; where it broke goes to `report`. For tests. */
+  /**
+   * Number N of the first broken invariant MN of the index, 0 when all hold; where it broke goes to `report`. For
+   * tests.
+   */
   checkIndex(report: number): number;
   // lanes: over the index writer's private memory only
   lanesInit(limit: number, bucketsLog2: number): void;
@@ -61,7 +71,10 @@ export interface Kernel {
   releasePick(shard: number, slot: number, tokens: number): void;
   /** Requests in flight to a slot, over all shards. */
   inFlightRequests(slot: number): number;
-  /** Returns all that a dead shard charged, and its reader epoch. For the control thread, after the shard's thread has ended. */
+  /**
+   * Returns all that a dead shard charged, and its reader epoch. For the control thread, after the shard's thread has
+   * ended.
+   */
   resetShard(shard: number): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The index writer's lanes: which blocks each endpoint holds, in order of use (`assembly/lanes.ts` over a private memory of
- * its own). Carries keys between that memory and the shared one.
+ * The index writer's lanes: which blocks each endpoint holds, in order of use (`assembly/lanes.ts` over a private
+ * memory of its own). Carries keys between that memory and the shared one.
  */
 import { assert } from "../base/assert.ts";
 import { instantiateKernel, type Kernel, type KernelBuild } from "./kernel.ts";
@@ -51,22 +51,24 @@ export class Lanes {
   }
 
   /**
-   * Takes over a chain of keys from the shared memory, and returns how many leading ones the lane holds. Those become its
-   * newest. `insert` refers to this chain until the next call.
+   * Takes over a chain of keys from the shared memory, and returns how many leading ones the lane holds. Those become
+   * its newest. `insert` refers to this chain until the next call.
    */
   match(slot: number, shared: Uint8Array, keys: number, keyCount: number): number {
     this.#bytes.set(shared.subarray(keys, keys + keyCount * 8), layout.LANES_KEYS);
     return this.kernel.laneMatch(slot, keyCount);
   }
 
-  /** Adds keys held … held + count − 1 of the chain that `match` found `held` of. There must be that many entries free. */
+  /**
+   * Adds keys held … held + count − 1 of the chain that `match` found `held` of. There must be that many entries free.
+   */
   insert(slot: number, held: number, count: number): void {
     this.kernel.laneInsert(slot, held, count);
   }
 
   /**
-   * Takes out up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks, leaving `keep`, and writes their keys to `target` in
-   * the shared memory, tails first. Returns how many.
+   * Takes out up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks, leaving `keep`, and writes their keys to `target`
+   * in the shared memory, tails first. Returns how many.
    */
   evict(slot: number, count: number, keep: number, shared: Uint8Array, target: number): number {
     const evicted = this.kernel.laneEvict(slot, count, keep);

@@ -1,4 +1,7 @@
-/** The writer of compiled policies, for the control thread: a policy is written whole, then its number becomes active (M3). */
+/**
+ * The writer of compiled policies, for the control thread: a policy is written whole, then its number becomes active
+ * (M3).
+ */
 import { assert } from "../base/assert.ts";
 import { layout } from "./layout.ts";
 

@@ -2,8 +2,8 @@
  * A shard's side of the memory: its stream windows, the chunk through which bodies pass, its pick records, and what it
  * charged. One per shard; nothing outside `wasm/` touches the bytes.
  *
- * A window's life: acquire → feed … feed → (pick) → release. Windows are few enough to be named up front, so a shard that
- * has none left refuses the request instead of growing.
+ * A window's life: acquire → feed … feed → (pick) → release. Windows are few enough to be named up front, so a shard
+ * that has none left refuses the request instead of growing.
  */
 import { assert } from "../base/assert.ts";
 import { EndpointAddresses } from "./endpoint-addresses.ts";
@@ -146,8 +146,8 @@ export class ShardMemory {
   }
 
   /**
-   * Decides the requests in order in one crossing; at most PICKS_MAX. Undefined where no endpoint could take the request.
-   * What a pick charged is returned by `release`, exactly once.
+   * Decides the requests in order in one crossing; at most PICKS_MAX. Undefined where no endpoint could take the
+   * request. What a pick charged is returned by `release`, exactly once.
    */
   decide(
     requests: readonly PickRequest[],

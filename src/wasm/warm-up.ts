@@ -1,6 +1,6 @@
 /**
- * Makes the engine compile the kernel before the first request needs it. WebAssembly functions are compiled when they are
- * first called, once for all threads of the process; without this the first pick takes milliseconds.
+ * Makes the engine compile the kernel before the first request needs it. WebAssembly functions are compiled when they
+ * are first called, once for all threads of the process; without this the first pick takes milliseconds.
  */
 import { EndpointColumns } from "./endpoint-columns.ts";
 import { instantiateKernel } from "./kernel.ts";

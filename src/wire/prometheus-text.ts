@@ -4,8 +4,8 @@
 export type LabelMatch = Readonly<Record<string, string>>;
 
 /**
- * The value of the first series of the metric `name` whose labels match; undefined when there is none or its value is no
- * number. Only lines that begin with the name are looked at.
+ * The value of the first series of the metric `name` whose labels match; undefined when there is none or its value is
+ * no number. Only lines that begin with the name are looked at.
  */
 export function findSeries(exposition: string, name: string, labels: LabelMatch = {}): number | undefined {
   for (let start = findLine(exposition, name, 0); start >= 0; start = findLine(exposition, name, start + 1)) {

@@ -1,9 +1,9 @@
 /**
  * The hand-written codec against protobufjs over `proto/`: equal bytes out, equal meaning in, for generated messages.
  *
- * Strategy: fast-check draws a message (every kind, every optional part absent or present, odd names and bytes), and both
- * libraries encode it. The bytes must be the same, and what our decoders read from the other's bytes must be what was
- * drawn. fast-check prints the seed and the smallest message when a property fails.
+ * Strategy: fast-check draws a message (every kind, every optional part absent or present, odd names and bytes), and
+ * both libraries encode it. The bytes must be the same, and what our decoders read from the other's bytes must be what
+ * was drawn. fast-check prints the seed and the smallest message when a property fails.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -33,7 +33,7 @@ async function startPicker(args: readonly string[] = []): Promise<ServingProgram
 }
 
 describe("the picker's program, told what it cannot do,", () => {
-  it.each([
+  const CASES: readonly { name: string; args: () => string[]; says: string[] }[] = [
     { name: "an unknown flag", args: () => ["--no-such-flag"], says: ["--no-such-flag", "known flags: "] },
     { name: "no endpoints file", args: () => [], says: ["--endpoints-file is required"] },
     {
@@ -51,13 +51,19 @@ describe("the picker's program, told what it cannot do,", () => {
       args: () => ["--endpoints-file", "x", "--grpc-port", "70000"],
       says: ['--grpc-port: "70000" is not a whole number from 0 to 65535'],
     },
-  ])("ends with exit code 2 and says so: $name", async ({ args, says }) => {
-    const program = runProgram("main.js", args());
-    expect(await program.ended).toBe(2);
-    const text = program.errors.filter((line) => !line.startsWith("{")).join("\n");
-    for (const part of says) expect(text).toContain(part);
-    expect(text).toMatch(/^epp: /);
-    expect(text).not.toContain("    at ");
+  ];
+
+  // Together, since starting is most of what each of them takes.
+  it(`ends with exit code 2 and says so: ${CASES.map(({ name }) => name).join(", ")}`, async () => {
+    const programs = CASES.map(({ args }) => runProgram("main.js", args()));
+    const codes = await Promise.all(programs.map(({ ended }) => ended));
+    expect(codes).toEqual(CASES.map(() => 2));
+    for (const [index, { says }] of CASES.entries()) {
+      const text = programs[index]?.errors.filter((line) => !line.startsWith("{")).join("\n") ?? "";
+      for (const part of says) expect(text).toContain(part);
+      expect(text).toMatch(/^epp: /);
+      expect(text).not.toContain("    at ");
+    }
   });
 
   it("ends with exit code 2 when its port is taken", async () => {
@@ -87,11 +93,12 @@ describe("the picker's program, serving,", () => {
     expect(program.lines.join("\n")).not.toContain("secret");
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("ends with 0 on %s", async (signal) => {
-    const { program, client } = await startPicker();
-    await client.ask(chatBody("hello"));
-    program.signal(signal);
-    expect(await program.ended).toBe(0);
+  it("ends with 0 on SIGTERM and on SIGINT", async () => {
+    const [first, second] = await Promise.all([startPicker(), startPicker()]);
+    await Promise.all([first, second].map(({ client }) => client.ask(chatBody("hello"))));
+    first.program.signal("SIGTERM");
+    second.program.signal("SIGINT");
+    expect(await Promise.all([first, second].map(({ program }) => program.ended))).toEqual([0, 0]);
   });
 
   it("serves an open stream before it ends", async () => {

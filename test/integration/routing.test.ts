@@ -6,7 +6,7 @@ import { ExtProcClient } from "../support/ext-proc-client.ts";
 import { bodyMessages, chatBody, readRequestAnswer, requestHeaders } from "../support/ext-proc-messages.ts";
 import { addressesOf, closeSimulators, nameOf, startSimulators } from "../support/fleet-of-simulators.ts";
 import { getHttp, postChat, postHttp } from "../support/http-client.ts";
-import { readMetrics } from "../support/metrics.ts";
+import { readMetric, readMetrics } from "../support/metrics.ts";
 import { until } from "../support/until.ts";
 
 const proxies: Devproxy[] = [];
@@ -69,7 +69,7 @@ describe("a request", () => {
     expect(new Set(first.values()).size).toBeGreaterThan(1);
     for (const prompt of prompts.toReversed()) {
       const again = await postChat(proxy.port, `${prompt} Second question, which is another one.`);
-      expect(again.headers["x-simulator"]).toBe(first.get(prompt));
+      expect(again.headers["x-simulator"], epp.decisionLines.at(-1)).toBe(first.get(prompt));
       expect(JSON.parse(again.text).usage.prompt_tokens_details.cached_tokens).toBeGreaterThan(500);
     }
     const explained = epp.decisionLines.filter((line) => line.includes("holds "));
@@ -90,19 +90,18 @@ describe("a request", () => {
     const answer = await stream.ask(chatBody("x".repeat(996)));
     if (answer.kind !== "routed") throw new Error(answer.text);
     const name = nameOf(fleet, answer.destination);
-    const series = `{endpoint_name="${name}"}`;
+    const endpoint = { endpoint_name: name };
     // "user" and 996 bytes are 1,000 bytes, four to a token.
     const open = await readMetrics(epp.metricsPort);
-    expect(open[`endpoint_picker_inflight_requests${series}`]).toBe(1);
-    expect(open[`endpoint_picker_inflight_tokens${series}`]).toBe(250);
+    expect(open.value("endpoint_picker_inflight_requests", endpoint)).toBe(1);
+    expect(open.value("endpoint_picker_inflight_tokens", endpoint)).toBe(250);
     stream.cancel();
     await until("the charge is returned", async () => {
-      const closed = await readMetrics(epp.metricsPort);
-      return closed[`endpoint_picker_inflight_requests${series}`] === 0;
+      return (await readMetric(epp.metricsPort, "endpoint_picker_inflight_requests", endpoint)) === 0;
     });
     const closed = await readMetrics(epp.metricsPort);
-    expect(closed[`endpoint_picker_inflight_tokens${series}`]).toBe(0);
-    expect(closed["endpoint_picker_streams_inflight"]).toBe(0);
+    expect(closed.value("endpoint_picker_inflight_tokens", endpoint)).toBe(0);
+    expect(closed.value("endpoint_picker_streams_inflight")).toBe(0);
   });
 });
 
@@ -130,8 +129,8 @@ describe("a bad body", () => {
     const answers = await stream.answered((all) => all.length === 2);
     const answer = readRequestAnswer(answers);
     expect(answer.kind === "routed" && answer.body.equals(body)).toBe(true);
-    const metrics = await readMetrics(epp.metricsPort);
-    expect(metrics['endpoint_picker_refusals_total{error_code="BadRequest"}']).toBe(BODIES.length);
+    const refusals = await readMetric(epp.metricsPort, "endpoint_picker_refusals_total", { error_code: "BadRequest" });
+    expect(refusals).toBe(BODIES.length);
   });
 
   it("that is too large gets 413", async () => {
@@ -152,7 +151,7 @@ describe("a bad body", () => {
     expect(await broken.ended).toMatchObject({ code: 2, details: expect.stringContaining("malformed message") });
     stream.send(...bodyMessages("requestBody", chatBody("hello")));
     await stream.answered((all) => all.length === 2);
-    expect((await readMetrics(epp.metricsPort))["endpoint_picker_protocol_errors_total"]).toBe(1);
+    expect(await readMetric(epp.metricsPort, "endpoint_picker_protocol_errors_total")).toBe(1);
   });
 });
 
@@ -162,29 +161,42 @@ describe("metrics", () => {
     const prompt = "y".repeat(2_044);
     for (const model of ["model-a", "model-a", "model-b"]) await client.ask(chatBody(prompt, model));
     await until("model-b has a number", async () => {
-      return (await readMetrics(epp.metricsPort))['endpoint_picker_requests_total{model_name="model-b"}'] !== undefined;
+      return (
+        (await readMetric(epp.metricsPort, "endpoint_picker_requests_total", { model_name: "model-b" })) !== undefined
+      );
     });
     for (const model of ["model-a", "model-b", "model-b"]) await client.ask(chatBody(prompt, model));
     await until("endpoints were scraped", async () => {
-      return ((await readMetrics(epp.metricsPort))['endpoint_picker_scrapes_total{outcome="success"}'] ?? 0) >= 2;
-    });
-    const metrics = await readMetrics(epp.metricsPort);
-    expect(metrics).toMatchObject({
-      endpoint_picker_picks_total: 6,
-      endpoint_picker_streams_total: 6,
-      // "user" and 2,044 bytes are 8 blocks of 256; of each model's 3 requests, the last 2 found them all.
-      endpoint_picker_prompt_blocks_total: 48,
-      endpoint_picker_matched_blocks_total: 32,
-      'endpoint_picker_endpoints{state="reachable"}': 2,
-      'endpoint_picker_endpoints{state="unreachable"}': 0,
-      'endpoint_picker_thread_restarts_total{thread="shard"}': 0,
-      'endpoint_picker_thread_restarts_total{thread="index-writer"}': 0,
+      return ((await readMetric(epp.metricsPort, "endpoint_picker_scrapes_total", { outcome: "success" })) ?? 0) >= 2;
     });
     await until("blocks are in the index", async () => {
-      return (await readMetrics(epp.metricsPort))["endpoint_picker_index_blocks"] === 16;
+      return (await readMetric(epp.metricsPort, "endpoint_picker_index_blocks")) === 16;
+    });
+    const page = await readMetrics(epp.metricsPort);
+    expect({
+      picks: page.value("endpoint_picker_picks_total"),
+      streams: page.value("endpoint_picker_streams_total"),
+      promptBlocks: page.value("endpoint_picker_prompt_blocks_total"),
+      matchedBlocks: page.value("endpoint_picker_matched_blocks_total"),
+      reachable: page.value("endpoint_picker_endpoints", { state: "reachable" }),
+      unreachable: page.value("endpoint_picker_endpoints", { state: "unreachable" }),
+      shardRestarts: page.value("endpoint_picker_thread_restarts_total", { thread: "shard" }),
+      indexWriterRestarts: page.value("endpoint_picker_thread_restarts_total", { thread: "index-writer" }),
+    }).toEqual({
+      picks: 6,
+      streams: 6,
+      // "user" and 2,044 bytes are 8 blocks of 256; of each model's 3 requests, the last 2 found them all.
+      promptBlocks: 48,
+      matchedBlocks: 32,
+      reachable: 2,
+      unreachable: 0,
+      shardRestarts: 0,
+      indexWriterRestarts: 0,
     });
     // Until a name is known its requests are "other", and knowing it takes a moment.
-    const byModel = (model: string): number => metrics[`endpoint_picker_requests_total{model_name="${model}"}`] ?? 0;
+    const byModel = (model: string): number => {
+      return page.value("endpoint_picker_requests_total", { model_name: model }) ?? 0;
+    };
     expect(byModel("model-a") + byModel("model-b") + byModel("other")).toBe(6);
     expect(byModel("model-b")).toBeGreaterThanOrEqual(2);
     expect(byModel("model-a")).toBeGreaterThanOrEqual(1);

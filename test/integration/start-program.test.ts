@@ -57,7 +57,7 @@ describe("npm start", () => {
     expect([first.status, second.status]).toEqual([200, 200]);
     const name = String(first.headers["x-simulator"]);
     expect(second.headers["x-simulator"]).toBe(name);
-    expect(await program.line("holds ")).toContain(`${name} 127.0.0.1:`);
+    expect(await program.line("| holds ")).toContain(`${name} 127.0.0.1:`);
 
     const killed = Number(name.slice("sim-".length));
     process.kill(pids[killed] ?? 0, "SIGKILL");

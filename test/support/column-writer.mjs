@@ -1,7 +1,7 @@
 /**
- * A writer of endpoint columns on a thread of its own, for `endpoint-columns.test.ts`. Each change sets all slots' columns
- * to numbers that follow from one counter, between an odd and an even version, so that a reader can tell a mix of two
- * changes without knowing which they were. Plain JavaScript, because a worker gets no compiler.
+ * A writer of endpoint columns on a thread of its own, for `endpoint-columns.test.ts`. Each change sets all slots'
+ * columns to numbers that follow from one counter, between an odd and an even version, so that a reader can tell a mix
+ * of two changes without knowing which they were. Plain JavaScript, because a worker gets no compiler.
  */
 import { parentPort, workerData } from "node:worker_threads";
 

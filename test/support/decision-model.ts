@@ -28,7 +28,10 @@ export interface ModelDecision {
   readonly tieCount: number;
 }
 
-/** The decision for a prompt of `blockCount` blocks of `blockTokens` tokens each. Candidates in the order of their slots. */
+/**
+ * The decision for a prompt of `blockCount` blocks of `blockTokens` tokens each. Candidates in the order of their
+ * slots.
+ */
 export function modelDecision(
   candidates: readonly ModelCandidate[],
   scorers: readonly ModelScorer[],

@@ -1,6 +1,6 @@
 /**
- * A real Envoy for tests: finds the binary, runs it on a configuration of its own with ports that the system chooses, and
- * ends it. `npm run test:e2e` says how to get one when there is none.
+ * A real Envoy for tests: finds the binary, runs it on a configuration of its own with ports that the system chooses,
+ * and ends it. `npm run test:e2e` says how to get one when there is none.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -74,8 +74,8 @@ export interface RunningEnvoy {
 }
 
 /**
- * Runs Envoy on a bootstrap configuration; resolves when every listener accepts connections. The admin interface is added,
- * on a free port. Rejects with Envoy's log when it ends instead.
+ * Runs Envoy on a bootstrap configuration; resolves when every listener accepts connections. The admin interface is
+ * added, on a free port. Rejects with Envoy's log when it ends instead.
  */
 export async function startEnvoy(config: object, options: EnvoyOptions = {}): Promise<RunningEnvoy> {
   const binary = options.path ?? findEnvoy()?.path;

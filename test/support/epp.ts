@@ -1,6 +1,6 @@
 /**
- * A picker in this process, its shards and index writer in threads of their own, on free ports of the loopback interface:
- * for tests of the whole. What it logs and decides is kept. `closeEpps` ends all of them, after each test.
+ * A picker in this process, its shards and index writer in threads of their own, on free ports of the loopback
+ * interface: for tests of the whole. What it logs and decides is kept. `closeEpps` ends all of them, after each test.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -3,6 +3,7 @@
  * says, also what no proxy would.
  */
 import { Client, type ClientDuplexStream, credentials, type StatusObject } from "@grpc/grpc-js";
+import { systemClock } from "../../src/base/clock.ts";
 import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
 import {
@@ -46,7 +47,7 @@ export class ExtProcClient {
   }
 
   open(): Conversing {
-    const deadline = new Date(Date.now() + DEADLINE_MS);
+    const deadline = new Date(systemClock.wallMs() + DEADLINE_MS);
     return converse(this.#client.makeBidiStreamRequest(PROCESS_PATH, asIs, asIs, { deadline }));
   }
 

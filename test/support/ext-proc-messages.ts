@@ -1,4 +1,7 @@
-/** What a proxy says and hears in an ext_proc conversation, for tests: messages of one request, and what the answers mean. */
+/**
+ * What a proxy says and hears in an ext_proc conversation, for tests: messages of one request, and what the answers
+ * mean.
+ */
 import type { HeaderPair } from "../../src/wire/ext-proc/header-map.ts";
 import type { ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import type { ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
@@ -83,7 +86,9 @@ export function streamedPiece(
   return bodyMutation?.kind === "streamed" ? bodyMutation : undefined;
 }
 
-/** Reads the answers to a request's headers, body and trailers. Throws unless they are complete and in Envoy's order. */
+/**
+ * Reads the answers to a request's headers, body and trailers. Throws unless they are complete and in Envoy's order.
+ */
 export function readRequestAnswer(answers: readonly ProcessingResponse[]): RequestAnswer {
   const [first, ...rest] = answers;
   if (first?.kind === "immediateResponse") {

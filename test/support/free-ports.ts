@@ -1,7 +1,5 @@
 /** Ports of the loopback interface for programs that cannot be asked which one they took. */
-
-import type { AddressInfo } from "node:net";
-import { createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 
 /** Ports that were free just now, all different. */
 export async function freePorts(count: number): Promise<number[]> {

@@ -1,7 +1,7 @@
 /**
- * A shard on a thread of its own, for `index-writer-thread.test.ts`: pushes one pick after the other to its ring, each once
- * the writer has applied the one before and has gone to sleep, and then asks the writer to stop. Plain JavaScript, because
- * a worker gets no compiler.
+ * A shard on a thread of its own, for `index-writer-thread.test.ts`: pushes one pick after the other to its ring, each
+ * once the writer has applied the one before and has gone to sleep, and then asks the writer to stop. Plain JavaScript,
+ * because a worker gets no compiler.
  */
 import { readFileSync } from "node:fs";
 import { workerData } from "node:worker_threads";

@@ -1,9 +1,10 @@
 /**
  * A reader of the prefix index on a thread of its own, for `prefix-index-concurrency.test.ts`: looks up keys while the
- * writer changes the index, and reports what it saw that cannot be. Plain JavaScript, because a worker gets no compiler.
+ * writer changes the index, and reports what it saw that cannot be. Plain JavaScript, because a worker gets no
+ * compiler.
  *
- * Chains are `chainLength` keys each, one after the other at `chains`. `allowed[chain × slots + slot]` is the most keys of
- * the chain that the slot ever holds; `pinned` pairs of chain and slot hold all keys of theirs all the time.
+ * Chains are `chainLength` keys each, one after the other at `chains`. `allowed[chain × slots + slot]` is the most keys
+ * of the chain that the slot ever holds; `pinned` pairs of chain and slot hold all keys of theirs all the time.
  */
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -51,7 +52,8 @@ for (let lookup = 0; lookup < lookups; lookup++) {
   lookUp(pinnedChain, 0, chainLength);
   if (depths[pinnedSlot] !== chainLength) {
     report.lost++;
-    report.example ||= `lookup ${lookup}: slot ${pinnedSlot} with ${depths[pinnedSlot]} keys of pinned chain ${pinnedChain}`;
+    const found = `${depths[pinnedSlot]} keys of pinned chain ${pinnedChain}`;
+    report.example ||= `lookup ${lookup}: slot ${pinnedSlot} with ${found}`;
   }
 }
 

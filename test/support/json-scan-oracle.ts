@@ -1,7 +1,8 @@
 /**
- * What the body scanner must find, by slow and obvious means: JSON.parse decides what is JSON and unescapes every string,
- * TextEncoder makes the bytes, the BigInt XXH64 makes the ids. Positions, order of arrival, duplicate keys and numbers as
- * they were written, which JSON.parse forgets, come from a tree over the tokens of a text that JSON.parse has accepted.
+ * What the body scanner must find, by slow and obvious means: JSON.parse decides what is JSON and unescapes every
+ * string, TextEncoder makes the bytes, the BigInt XXH64 makes the ids. Positions, order of arrival, duplicate keys and
+ * numbers as they were written, which JSON.parse forgets, come from a tree over the tokens of a text that JSON.parse
+ * has accepted.
  */
 import { layout } from "../../src/wasm/layout.ts";
 import { blockIds } from "./xxh64.ts";

@@ -1,16 +1,23 @@
 /** Reads a picker's metrics page. */
+import { findSeries } from "../../src/wire/prometheus-text.ts";
 
-/** Values by series, as written: `name` or `name{label="value"}`. */
-export type MetricValues = Readonly<Record<string, number>>;
+export interface MetricsPage {
+  readonly text: string;
+  /** The value of the first series of that name whose labels match; undefined when there is none. */
+  value(name: string, labels?: Readonly<Record<string, string>>): number | undefined;
+}
 
-export async function readMetrics(port: number): Promise<MetricValues> {
+export async function readMetrics(port: number): Promise<MetricsPage> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);
   const text = await response.text();
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return Object.fromEntries(
-    lines.map((line) => {
-      const space = line.lastIndexOf(" ");
-      return [line.slice(0, space), Number(line.slice(space + 1))];
-    }),
-  );
+  return { text, value: (name, labels = {}) => findSeries(text, name, labels) };
+}
+
+/** One value of a page read now. */
+export async function readMetric(
+  port: number,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number | undefined> {
+  return (await readMetrics(port)).value(name, labels);
 }

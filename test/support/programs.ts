@@ -1,6 +1,6 @@
 /**
- * Our programs as processes: their output line by line, their end, and signals. Every process that a test starts is ended
- * by `endPrograms`, after each test.
+ * Our programs as processes: their output line by line, their end, and signals. Every process that a test starts is
+ * ended by `endPrograms`, after each test.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";

@@ -1,6 +1,6 @@
 /**
- * The keys of a prompt by the definition, on the slow XXH64 of `xxh64.ts`: what the kernel's chain is held against, and how
- * tests say which blocks an endpoint holds.
+ * The keys of a prompt by the definition, on the slow XXH64 of `xxh64.ts`: what the kernel's chain is held against, and
+ * how tests say which blocks an endpoint holds.
  */
 import { blockIds, xxh64 } from "./xxh64.ts";
 

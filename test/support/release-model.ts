@@ -1,9 +1,9 @@
 /**
- * The plain account of what conversations hold, next to a real shard: each step is made on both, and `check` compares. A
- * stream holds a window from its first read byte to its decision, and a charge from its decision to its end; a stream
+ * The plain account of what conversations hold, next to a real shard: each step is made on both, and `check` compares.
+ * A stream holds a window from its first read byte to its decision, and a charge from its decision to its end; a stream
  * that leaves while it is being decided gives its window back at the decision.
  *
- *   headers ─► body ─► deciding ─► routed ─► over          any state ─► over by refusal, cancellation, half-close, failure
+ *   headers ─► body ─► deciding ─► routed ─► over       any state ─► over by refusal, cancellation, half-close, failure
  */
 import { expect } from "vitest";
 import type { Prng } from "../../src/base/prng.ts";

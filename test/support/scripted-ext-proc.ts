@@ -1,6 +1,6 @@
 /**
- * A picker for tests of proxies: a real gRPC server that keeps what it receives and answers by script. `pickEndpoint` is
- * the script of a well-behaved picker; tests put their own steps before it.
+ * A picker for tests of proxies: a real gRPC server that keeps what it receives and answers by script. `pickEndpoint`
+ * is the script of a well-behaved picker; tests put their own steps before it.
  */
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from "@grpc/grpc-js";
 import { decodeProcessingRequest, type ProcessingRequest } from "../../src/wire/ext-proc/request-decoder.ts";
@@ -143,7 +143,9 @@ export interface PickOptions {
   readonly removeResponseHeaders?: readonly string[];
 }
 
-/** As llm-d's picker: answers the request when all of it has come, in one burst, and the response message by message. */
+/**
+ * As llm-d's picker: answers the request when all of it has come, in one burst, and the response message by message.
+ */
 export function pickEndpoint(endpoint: string, options: PickOptions = {}): Script {
   const pick: HeaderSetting = { name: "x-gateway-destination-endpoint", value: endpoint };
   return (stream, message) => {

@@ -1,4 +1,7 @@
-/** Waits for what other threads, processes and sockets do: looks often, gives up at a deadline, and says what did not happen. */
+/**
+ * Waits for what other threads, processes and sockets do: looks often, gives up at a deadline, and says what did not
+ * happen.
+ */
 import { systemClock } from "../../src/base/clock.ts";
 
 const PAUSE_MS = 5;

@@ -1,4 +1,7 @@
-/** The index writer's task: it sleeps while there is nothing to do, is woken by each pick, and returns when it is told to. */
+/**
+ * The index writer's task: it sleeps while there is nothing to do, is woken by each pick, and returns when it is told
+ * to.
+ */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";

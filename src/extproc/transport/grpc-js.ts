@@ -1,9 +1,9 @@
 /**
- * The first transport: @grpc/grpc-js over sockets that this shard accepts itself, so that several shards can listen on one
- * port (`reusePort`). Messages pass as bytes; grpc-js neither encodes nor decodes them.
+ * The first transport: @grpc/grpc-js over sockets that this shard accepts itself, so that several shards can listen on
+ * one port (`reusePort`). Messages pass as bytes; grpc-js neither encodes nor decodes them.
  *
- * A proxy that does not read its answers pauses its own stream: while the socket's buffer is full, no further message of
- * that stream is taken in. Other streams go on.
+ * A proxy that does not read its answers pauses its own stream: while the socket's buffer is full, no further message
+ * of that stream is taken in. Other streams go on.
  */
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";

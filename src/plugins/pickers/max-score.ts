@@ -5,7 +5,10 @@ import { layout } from "../../wasm/layout.ts";
 import { PICKER_PROGRAMS } from "../../wasm/policies.ts";
 
 export interface PickerParameters {
-  /** Endpoints in the answer, best first. More than 1 needs a proxy that can fall back; a plain ORIGINAL_DST cluster cannot. */
+  /**
+   * Endpoints in the answer, best first. More than 1 needs a proxy that can fall back; a plain ORIGINAL_DST cluster
+   * cannot.
+   */
   readonly maxNumOfEndpoints: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The approximate prefix cache: what an endpoint holds is taken to be the prompts it was picked for, least recently used
- * first to go. The work is done in the kernel (block ids, keys, index); this plugin says in which shape.
+ * The approximate prefix cache: what an endpoint holds is taken to be the prompts it was picked for, least recently
+ * used first to go. The work is done in the kernel (block ids, keys, index); this plugin says in which shape.
  */
 import { z } from "zod";
 import { prefixMatch } from "../../framework/attributes.ts";
@@ -15,7 +15,9 @@ export interface ApproxPrefixCacheParameters {
   readonly lruCapacityPerServer: number;
 }
 
-/** Blocks below this size would cost more to look up than they find; the Go picker raises smaller ones to it as well. */
+/**
+ * Blocks below this size would cost more to look up than they find; the Go picker raises smaller ones to it as well.
+ */
 const BLOCK_SIZE_TOKENS_MIN = 64;
 
 export const approxPrefixCacheProducer: ProducerDefinition<ApproxPrefixCacheParameters> = {

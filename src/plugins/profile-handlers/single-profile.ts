@@ -12,9 +12,8 @@ export const singleProfileHandler: ProfileHandlerDefinition<NoParameters> = {
   create: () => ({
     checkProfiles(profileNames) {
       if (profileNames.length === 1) return;
-      throw new ConfigError(
-        `single-profile-handler runs exactly one profile, but schedulingProfiles has ${profileNames.length}: ${profileNames.join(", ")}`,
-      );
+      const names = `${profileNames.length}: ${profileNames.join(", ")}`;
+      throw new ConfigError(`single-profile-handler runs exactly one profile, but schedulingProfiles has ${names}`);
     },
   }),
 };

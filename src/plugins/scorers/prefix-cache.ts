@@ -12,8 +12,9 @@ export interface PrefixCacheParameters {
 }
 
 /**
- * score = w × min(1, matched tokens / scale)² + (1 − w) × matched blocks / blocks of the prompt. 0 for a request without
- * a prompt. Only leading blocks count as matched. Source of the formula: the Go picker's scorer of the same type.
+ * score = w × min(1, matched tokens / scale)² + (1 − w) × matched blocks / blocks of the prompt. 0 for a request
+ * without a prompt. Only leading blocks count as matched. Source of the formula: the Go picker's scorer of the same
+ * type.
  */
 export const prefixCacheScorer: ScorerDefinition<PrefixCacheParameters> = {
   kind: "scorer",

@@ -7,9 +7,9 @@ import { SCORER_OPS } from "../../wasm/policies.ts";
 /**
  * score = (max − q) / (max − min), q the requests waiting at an endpoint; equal queues score 1.
  *
- * q is the scraped depth plus the requests sent since that scrape, so a burst spreads before the next scrape sees it. An
- * unknown q (never scraped, or stale) scores the mean of the known ones, or 1 when none is known.
- * Source of the formula: the Go picker's scorer of the same type, which counts an unknown queue as empty.
+ * q is the scraped depth plus the requests sent since that scrape, so a burst spreads before the next scrape sees it.
+ * An unknown q (never scraped, or stale) scores the mean of the known ones, or 1 when none is known. Source of the
+ * formula: the Go picker's scorer of the same type, which counts an unknown queue as empty.
  */
 export const queueDepthScorer: ScorerDefinition<NoParameters> = {
   kind: "scorer",

@@ -1,6 +1,6 @@
 /**
- * Field numbers and enum values of ext_proc, once, under the names of `proto/ext_proc.proto` and `proto/envoy_core.proto`.
- * The contract test compares the codec built on them with those files.
+ * Field numbers and enum values of ext_proc, once, under the names of `proto/ext_proc.proto` and
+ * `proto/envoy_core.proto`. The contract test compares the codec built on them with those files.
  */
 
 export const PROCESSING_REQUEST = {
@@ -73,8 +73,6 @@ export const PROCESSING_MODE = {
   responseTrailerMode: 6,
 } as const;
 
-/** How a proxy sends headers and trailers. */
-export const HEADER_SEND_MODE = { default: 0, send: 1, skip: 2 } as const;
 /** How a proxy sends bodies. */
 export const BODY_SEND_MODE = {
   none: 0,

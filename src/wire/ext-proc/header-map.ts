@@ -2,8 +2,8 @@
  * Headers inside a message: `HeaderBytes` is where they lie, and the functions here read them there. A request has some
  * 20 headers of which a picker wants 5, so strings are made only for those.
  *
- * A value is the bytes of `raw_value` where that is not empty, else of `value`, as UTF-8. The last header of a name wins.
- * Malformed bytes and more than HEADERS_MAX headers throw `WireError` when they are read.
+ * A value is the bytes of `raw_value` where that is not empty, else of `value`, as UTF-8. The last header of a name
+ * wins. Malformed bytes and more than HEADERS_MAX headers throw `WireError` when they are read.
  */
 import { ProtobufReader } from "../protobuf/reader.ts";
 import type { ProtobufWriter } from "../protobuf/writer.ts";

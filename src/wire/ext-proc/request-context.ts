@@ -1,6 +1,6 @@
 /**
- * What a proxy may add to any ProcessingRequest: filter metadata, attributes and its protocol configuration. Most messages
- * have none, so nothing is decoded until it is asked for; each call walks over the message's few fields.
+ * What a proxy may add to any ProcessingRequest: filter metadata, attributes and its protocol configuration. Most
+ * messages have none, so nothing is decoded until it is asked for; each call walks over the message's few fields.
  */
 import { ProtobufReader } from "../protobuf/reader.ts";
 import { MAP_ENTRY, METADATA, PROCESSING_REQUEST, PROTOCOL_CONFIGURATION } from "./fields.ts";

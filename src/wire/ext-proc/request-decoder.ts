@@ -1,14 +1,14 @@
 /**
- * Decodes what a proxy sends: one ProcessingRequest into a small object that points into the message. A body stays where
- * it arrived (a view), headers stay bytes (`header-map.ts` finds those that are wanted), and metadata, attributes and
- * protocol configuration are read from `source` when somebody asks (`request-context.ts`).
+ * Decodes what a proxy sends: one ProcessingRequest into a small object that points into the message. A body stays
+ * where it arrived (a view), headers stay bytes (`header-map.ts` finds those that are wanted), and metadata, attributes
+ * and protocol configuration are read from `source` when somebody asks (`request-context.ts`).
  *
  *   const message = decodeProcessingRequest(bytes);      // throws WireError
  *   switch (message.kind) {
  *     case "requestHeaders": findHeaders(message.headers, wanted) …
  *
- * As in protobuf the last member of the oneof wins and unknown fields are skipped. Other than in protobuf, a member that
- * stands twice is not merged: the later one replaces the earlier. No proxy sends that.
+ * As in protobuf the last member of the oneof wins and unknown fields are skipped. Other than in protobuf, a member
+ * that stands twice is not merged: the later one replaces the earlier. No proxy sends that.
  */
 import { bufferOver, ProtobufReader } from "../protobuf/reader.ts";
 import { HTTP_BODY, HTTP_HEADERS, HTTP_TRAILERS, PROCESSING_REQUEST } from "./fields.ts";

@@ -1,6 +1,6 @@
 /**
- * Encodes what a proxy sends: ProcessingRequest messages, for the development proxy, load generators and tests. Headers go
- * as `raw_value` unless a header says otherwise.
+ * Encodes what a proxy sends: ProcessingRequest messages, for the development proxy, load generators and tests. Headers
+ * go as `raw_value` unless a header says otherwise.
  */
 import { ProtobufWriter } from "../protobuf/writer.ts";
 import {

@@ -1,9 +1,9 @@
 /**
- * Decodes what a picker answers: ProcessingResponse messages, for the development proxy, load generators and tests. Eager,
- * since a proxy acts on all of it; bodies and header values are views into the message.
+ * Decodes what a picker answers: ProcessingResponse messages, for the development proxy, load generators and tests.
+ * Eager, since a proxy acts on all of it; bodies and header values are views into the message.
  *
- * The rules are those of `request-decoder.ts`: the last member of a oneof wins, unknown fields are skipped, and a member
- * that stands twice is replaced, not merged.
+ * The rules are those of `request-decoder.ts`: the last member of a oneof wins, unknown fields are skipped, and a
+ * member that stands twice is replaced, not merged.
  */
 import { bufferOver, ProtobufReader } from "../protobuf/reader.ts";
 import {

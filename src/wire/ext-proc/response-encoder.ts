@@ -1,7 +1,7 @@
 /**
- * Encodes what a picker answers: one function per kind of ProcessingResponse, each one pass into one buffer. Headers are
- * sent as `raw_value`. In body mode FULL_DUPLEX_STREAMED a body is answered by `encodeStreamedBodyResponse` alone; the
- * other body answers serve proxies that buffer.
+ * Encodes what a picker answers: one function per kind of ProcessingResponse, each one pass into one buffer. Headers
+ * are sent as `raw_value`. In body mode FULL_DUPLEX_STREAMED a body is answered by `encodeStreamedBodyResponse` alone;
+ * the other body answers serve proxies that buffer.
  */
 import { ProtobufWriter } from "../protobuf/writer.ts";
 import {
@@ -46,7 +46,7 @@ export interface ResponseExtras {
   readonly modeOverride?: ProcessingMode;
 }
 
-/** `HEADER_SEND_MODE` and `BODY_SEND_MODE` values; absent is 0. */
+/** For headers and trailers 0 as configured, 1 send, 2 skip; for bodies `BODY_SEND_MODE` values. Absent is 0. */
 export interface ProcessingMode {
   readonly requestHeaderMode?: number;
   readonly responseHeaderMode?: number;

@@ -1,9 +1,9 @@
 /**
- * Compares the body scanner with the oracle (`test/support/json-scan-oracle.ts`: JSON.parse, TextEncoder, BigInt XXH64).
- * Strategy: a corpus of tricky bodies cut at every place; random bodies cut at random places, several on one shard in
- * turns; the same bodies damaged. Invariants: the outcome equals the oracle's; it does not depend on the cuts; what
- * JSON.parse refuses is refused and nothing else is; what precedes an offending byte could still become a body.
- * A failure names the seed; MAGPIE_TEST_SEED repeats it.
+ * Compares the body scanner with the oracle (`test/support/json-scan-oracle.ts`: JSON.parse, TextEncoder, BigInt
+ * XXH64). Strategy: a corpus of tricky bodies cut at every place; random bodies cut at random places, several on one
+ * shard in turns; the same bodies damaged. Invariants: the outcome equals the oracle's; it does not depend on the cuts;
+ * what JSON.parse refuses is refused and nothing else is; what precedes an offending byte could still become a body. A
+ * failure names the seed; MAGPIE_TEST_SEED repeats it.
  */
 import { describe, expect, test } from "vitest";
 import { Prng, randomSeed } from "../../../src/base/prng.ts";

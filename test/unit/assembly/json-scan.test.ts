@@ -310,7 +310,8 @@ describe.each(KERNEL_BUILDS)("json scan, %s build", (build) => {
       ["raw characters of every size", "Aé€😀", "Aé€😀"],
       ["a long run of three-byte units", "\\u65e5\\u672c\\u8a9e".repeat(30), "日本語".repeat(30)],
     ])("%s", (_, raw, text) => {
-      // Short and long text around it: the escape stands within and beyond the first 16 bytes, and near the chunk's end.
+      // Short and long text around it: the escape stands within and beyond the first 16 bytes, and near the chunk's
+      // end.
       for (const around of ["", "x".repeat(15), "y".repeat(40)]) {
         const body = `{"messages":[{"content":"${around}${raw}${around}"}]}`;
         expect(scanText(body)).toBe(SCAN_DONE);

@@ -1,4 +1,6 @@
-/** Look-up in the prefix index and the writer's changes to it, one thread. Races: `prefix-index-concurrency.test.ts`. */
+/**
+ * Look-up in the prefix index and the writer's changes to it, one thread. Races: `prefix-index-concurrency.test.ts`.
+ */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { layout } from "../../../src/wasm/layout.ts";

@@ -184,8 +184,8 @@ describe.each(KERNEL_BUILDS)("charges (%s build)", (build) => {
   });
 
   it("what picks charged is what is in flight, at every step and over all shards, and releases return it to 0", () => {
-    // Strategy: two shards pick and release in random order, prompts of random length. Invariant: per slot, the sums over
-    // the picks not yet released equal the columns' sums.
+    // Strategy: two shards pick and release in random order, prompts of random length. Invariant: per slot, the sums
+    // over the picks not yet released equal the columns' sums.
     const seed = 20_261_124;
     const prng = new Prng(seed);
     const count = 5;

@@ -69,7 +69,8 @@ describe("the manual clock", () => {
     expect(clock.advanceToNext()).toBe(false);
   });
 
-  // Strategy: random delays and cancellations against a stable sort by due time. Checks order, due times and completeness.
+  // Strategy: random delays and cancellations against a stable sort by due time. Checks order, due times and
+  // completeness.
   test("timers run in the order of due time, then of setting", () => {
     const timers = fc.array(fc.record({ delayMs: fc.nat(20), isCancelled: fc.boolean() }), { maxLength: 40 });
     fc.assert(

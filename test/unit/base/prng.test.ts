@@ -4,7 +4,8 @@ import { Prng, randomSeed } from "../../../src/base/prng.ts";
 const SEED = 20_261_103;
 
 describe("the generator", () => {
-  // Published with the tests of the Rust crate rand_xoshiro: made with the authors' xoshiro128starstar.c 1.1, state 1, 2, 3, 4.
+  // Published with the tests of the Rust crate rand_xoshiro: made with the authors' xoshiro128starstar.c 1.1, state 1,
+  // 2, 3, 4.
   test("gives the numbers of the authors' implementation", () => {
     const prng = new Prng(0, [1, 2, 3, 4]);
     const expected = [

@@ -20,10 +20,10 @@ const ENDS: readonly End[] = [
   "failed",
 ];
 
-// Strategy: up to 10 streams over one shard with 4 windows, in random order, each following a random plan (valid, bad, cut,
-// too large, unread, without body; in random pieces; ended by its last piece or by trailers), disturbed at random by
-// cancellation, half-close, garbage and messages out of order. Invariants, after every step: windows taken, requests and
-// tokens in flight per endpoint, and open streams are those of the plain account in `release-model.ts`.
+// Strategy: up to 10 streams over one shard with 4 windows, in random order, each following a random plan (valid, bad,
+// cut, too large, unread, without body; in random pieces; ended by its last piece or by trailers), disturbed at random
+// by cancellation, half-close, garbage and messages out of order. Invariants, after every step: windows taken, requests
+// and tokens in flight per endpoint, and open streams are those of the plain account in `release-model.ts`.
 describe.each(KERNEL_BUILDS)("what conversations claim (%s build)", (build) => {
   it(`is returned on every way out (${SEEDS_COUNT} seeds, ${STEPS_COUNT} steps each)`, () => {
     const ends = new Map<End, number>();

@@ -13,7 +13,8 @@ const usage = (fields: Partial<Usage>): Usage => ({
 const CASES: readonly { name: string; text: string; expected: Usage | undefined }[] = [
   {
     name: "chat completion",
-    text: '{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":4}}}',
+    text: `{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,
+      "prompt_tokens_details":{"cached_tokens":4}}}`,
     expected: usage({ promptTokens: 7, completionTokens: 3, totalTokens: 10, cachedTokens: 4 }),
   },
   {

@@ -292,9 +292,9 @@ test("statistics count tokens, hits, ends and times", () => {
   expect(statistics.requestSeconds.sum).toBeCloseTo(0.12 + 0.019, 9);
 });
 
-// Strategy: a seeded script of arrivals and aborts over two models and shared prefixes, with few places, few blocks and one
-// adapter place, so that every reason to wait occurs. Checks limits at each step, that everything is given back at the end,
-// and that a second run of the same script has the same events.
+// Strategy: a seeded script of arrivals and aborts over two models and shared prefixes, with few places, few blocks and
+// one adapter place, so that every reason to wait occurs. Checks limits at each step, that everything is given back at
+// the end, and that a second run of the same script has the same events.
 describe("a random script", () => {
   const seed = 4711;
   const stepCount = 2000;

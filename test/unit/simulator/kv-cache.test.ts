@@ -117,9 +117,9 @@ describe("eviction", () => {
   });
 });
 
-// Strategy: random claims, growth and releases over a small tree of blocks (path "021" is child 1 of child 2 of child 0),
-// so that sharing, refusal and eviction all happen. After each step the books are compared with the live claims, and every
-// findable block must have its parent.
+// Strategy: random claims, growth and releases over a small tree of blocks (path "021" is child 1 of child 2 of child
+// 0), so that sharing, refusal and eviction all happen. After each step the books are compared with the live claims,
+// and every findable block must have its parent.
 test("random use keeps the books and never leaves a block without its parent", () => {
   const seed = 77;
   const steps = 4000;

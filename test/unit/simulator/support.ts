@@ -1,4 +1,6 @@
-/** What the simulator's tests share: servers that are closed after each test, requests, and readers for what comes back. */
+/**
+ * What the simulator's tests share: servers that are closed after each test, requests, and readers for what comes back.
+ */
 import { afterEach, expect } from "vitest";
 import type { SimulatorOptions } from "../../../src/simulator/options.ts";
 import { type Simulator, startSimulator } from "../../../src/simulator/simulator.ts";

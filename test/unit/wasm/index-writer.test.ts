@@ -1,4 +1,7 @@
-/** The index writer: from the shards' rings to the index. Both sides run in this thread; `index-writer-thread.test.ts` parts them. */
+/**
+ * The index writer: from the shards' rings to the index. Both sides run in this thread; `index-writer-thread.test.ts`
+ * parts them.
+ */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";

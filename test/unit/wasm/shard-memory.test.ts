@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
-import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
+import type { ShardMemory } from "../../../src/wasm/shard-memory.ts";
 import { BLOCK_SIZE, endpoint, NOW_MS, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { promptKeys, userText } from "../../support/prompt-keys.ts";

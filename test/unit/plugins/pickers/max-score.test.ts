@@ -1,6 +1,6 @@
 /**
- * The picker over fleets whose totals are known. Random parts draw their seeds from a generator whose seed is printed on
- * failure; the expected draw comes from SplitMix64's finaliser on BigInt.
+ * The picker over fleets whose totals are known. Random parts draw their seeds from a generator whose seed is printed
+ * on failure; the expected draw comes from SplitMix64's finaliser on BigInt.
  */
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../../../src/base/prng.ts";
@@ -63,7 +63,8 @@ describe.each(KERNEL_BUILDS)("max-score-picker (%s build)", (build) => {
     // Seeds that differ in few bits must spread as well as random ones.
     const counting = Array.from({ length: draws }, (_, seed) => [seed, 0] as const);
     const high = Array.from({ length: draws }, (_, seed) => [7, seed] as const);
-    // Chi-square has mean count − 1 and variance 2 × (count − 1); five standard deviations are exceeded once in millions.
+    // Chi-square has mean count − 1 and variance 2 × (count − 1); five standard deviations are exceeded once in
+    // millions.
     const bound = count - 1 + 5 * Math.sqrt(2 * (count - 1)) + 5;
     for (const [name, seeds] of Object.entries({ random, counting, high })) {
       const picks = picksOf(fleet, seeds);

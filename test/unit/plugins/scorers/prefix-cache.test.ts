@@ -29,7 +29,8 @@ function fleetHolding(
   return { fleet, window: fleet.scan(promptOf(blockCount)) };
 }
 
-// Worked out by hand from w × min(1, matched × 64 / scale)² + (1 − w) × matched / total: a block of 256 bytes has 64 tokens.
+// Worked out by hand from w × min(1, matched × 64 / scale)² + (1 − w) × matched / total: a block of 256 bytes has 64
+// tokens.
 const CASES: readonly {
   name: string;
   matched: number[];

@@ -66,7 +66,9 @@ const SAMPLES: readonly Buffer[] = [
   }),
 ];
 
-/** What reading everything in a message gives, as text; the code where it is refused. Anything but WireError escapes. */
+/**
+ * What reading everything in a message gives, as text; the code where it is refused. Anything but WireError escapes.
+ */
 function outcome(message: Buffer): string {
   return `${attempt(() => readRequest(message))} ${attempt(() => JSON.stringify(decodeProcessingResponse(message)))}`;
 }
