@@ -46,8 +46,8 @@ export function openPart(window: usize, part: u32): void {
   }
   store<u32>(record, load<u32>(window, WINDOW_ID_COUNT));
   store<u32>(record, 0, 4);
+  assert(load<u32>(window, WINDOW_SCAN_STAGED) == 0);
   store<u32>(window, part + 1, WINDOW_SCAN_PART);
-  store<u32>(window, 0, WINDOW_SCAN_STAGED);
   store<u32>(window, load<u32>(window, WINDOW_FACTS) & ~factOf(part), WINDOW_FACTS);
   if (part == PART_PROMPT) store<u32>(window, 0, WINDOW_MESSAGE_COUNT);
 }

@@ -4,11 +4,13 @@
  * value of interest on: the grammar says which, strings and scalars are read by their own files, parts become block
  * ids. All that one body needs between calls lies in its window (WINDOW_SCAN…), so bodies may interleave on a shard.
  *
- *   EXPECT_BODY ─ { ─► KEY_OR_END ─ key ─► COLON ─ : ─► VALUE ─ value ─► COMMA_OR_END ─ } ─► NOTHING (at depth 0)
- *                                           ▲                              │ ,
- *                                    key ───┴─── EXPECT_KEY ◄──────────────┘       (in an array: , ─► VALUE)
+ *   BODY ─ { ─► KEY_OR_END ─ key ─► COLON ─ : ─► VALUE ─ value ─► COMMA_OR_END ─ } at depth 1 ─► NOTHING
+ *                                     ▲            ▲                 │ ,                       (all names EXPECT_…)
+ *                                     └─── key ─ KEY ◄── in object ──┤
+ *                                                  └──── in array ───┘
  */
 import { closePart, restoreStaged, saveStaged, stageByte } from "./canonical";
+import { contextOf, depthOf, isInObject, popContainer, pushContainer } from "./json-containers";
 import {
   CONTEXT_OUTSIDE,
   COUNTS_MESSAGE,
@@ -30,14 +32,13 @@ import {
 } from "./json-grammar";
 import { beginLiteral, beginNumber, scanLiteral, scanNumber } from "./json-scalar";
 import {
+  acceptsEnd,
   acceptsKey,
   acceptsValue,
   EXPECT_BODY,
   EXPECT_COLON,
   EXPECT_COMMA_OR_END,
-  EXPECT_ELEMENT_OR_END,
   EXPECT_KEY,
-  EXPECT_KEY_OR_END,
   EXPECT_NOTHING,
   EXPECT_VALUE,
   IN_KEY,
@@ -52,15 +53,12 @@ import { beginText, scanString } from "./json-string";
 import {
   BLOCK_SIZE_MAX,
   CHUNK_SIZE_MAX,
-  CONTEXTS_MAX,
-  JSON_DEPTH_MAX,
   PART_STRIDE,
   PARTS_COUNT,
   SCAN_CUT,
   SCAN_DONE,
   SCAN_MORE,
   SCAN_NOT_AN_OBJECT,
-  SCAN_TOO_DEEP,
   SCAN_WRONG_TYPE,
   SHARD_CHUNK,
   SHARD_STAGING,
@@ -72,9 +70,6 @@ import {
   WINDOW_RESULT,
   WINDOW_SCAN_CONTAINERS,
   WINDOW_SCAN_CONTEXT,
-  WINDOW_SCAN_CONTEXTS,
-  WINDOW_SCAN_DEPTH,
-  WINDOW_SCAN_IN_OBJECT,
   WINDOW_SCAN_KEY,
   WINDOW_SCAN_ORIGIN,
   WINDOW_SCAN_STATE,
@@ -167,33 +162,29 @@ function scanToken(window: usize, staging: usize, state: u32, from: usize, end: 
 
 function takeColon(window: usize, staging: usize, state: u32): u32 {
   if (state != EXPECT_COLON) return refuseJson(window);
-  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, COLON);
+  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, COLON);
   return EXPECT_VALUE;
 }
 
 function takeComma(window: usize, staging: usize, state: u32): u32 {
   if (state != EXPECT_COMMA_OR_END) return refuseJson(window);
-  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, COMMA);
-  else if (load<u32>(window, WINDOW_SCAN_DEPTH) == 1) closePart(window, staging);
+  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, COMMA);
+  else if (depthOf(window) == 1) closePart(window, staging);
   return isInObject(window) ? EXPECT_KEY : EXPECT_VALUE;
 }
 
 /** "}" or "]", which differ in one bit as "{" and "[" do. */
 function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32 {
-  if (state != EXPECT_COMMA_OR_END && state != EXPECT_KEY_OR_END && state != EXPECT_ELEMENT_OR_END)
-    return refuseJson(window);
-  if (isInObject(window) != (byte == OBJECT_END)) return refuseJson(window);
-  if (load<u32>(window, WINDOW_SCAN_CONTEXT) == TAKE_RAW) stageByte(window, staging, byte);
-  const depth = load<u32>(window, WINDOW_SCAN_DEPTH) - 1;
-  enterDepth(window, depth);
-  if (depth > 0) return EXPECT_COMMA_OR_END;
+  if (!acceptsEnd(state) || isInObject(window) != (byte == OBJECT_END)) return refuseJson(window);
+  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, byte);
+  if (popContainer(window) > 0) return EXPECT_COMMA_OR_END;
   closePart(window, staging);
   return EXPECT_NOTHING;
 }
 
 function beginString(window: usize, staging: usize, state: u32, from: usize): u32 {
   if (!acceptsKey(state)) return beginValue(window, staging, state, QUOTE, from);
-  const context = load<u32>(window, WINDOW_SCAN_CONTEXT);
+  const context = contextOf(window);
   return beginText(window, staging, IN_KEY, context <= TAKE_RAW ? context : SINK_KEY);
 }
 
@@ -202,7 +193,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
   const kind = kindOf(byte);
   if (kind == KIND_NONE || !acceptsValue(state)) return refuseJson(window);
   if (state == EXPECT_BODY && kind != KIND_OBJECT) return refuse(window, SCAN_NOT_AN_OBJECT);
-  let take = load<u32>(window, WINDOW_SCAN_CONTEXT);
+  let take = contextOf(window);
   if (take > TAKE_RAW) {
     const action = valueAction(load<u32>(window, WINDOW_API), take, load<u32>(window, WINDOW_SCAN_KEY), kind);
     if ((action & WRONG_TYPE) != 0) return refuse(window, SCAN_WRONG_TYPE);
@@ -212,7 +203,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
   switch (kind) {
     case KIND_OBJECT:
     case KIND_ARRAY:
-      return beginContainer(window, staging, byte, take);
+      return pushContainer(window, staging, byte, take);
     case KIND_STRING:
       return beginText(window, staging, IN_STRING, take);
     case KIND_NUMBER:
@@ -229,35 +220,6 @@ function applyAction(window: usize, action: u32, kind: u32, offset: u32): void {
   if ((action & COUNTS_MESSAGE) != 0) {
     store<u32>(window, load<u32>(window, WINDOW_MESSAGE_COUNT) + 1, WINDOW_MESSAGE_COUNT);
   }
-}
-
-/** "{" or "[": remembers the container and its context. */
-function beginContainer(window: usize, staging: usize, byte: u32, context: u32): u32 {
-  const depth = load<u32>(window, WINDOW_SCAN_DEPTH) + 1;
-  if (depth > JSON_DEPTH_MAX) return refuse(window, SCAN_TOO_DEEP);
-  if (context == TAKE_RAW) stageByte(window, staging, byte);
-  assert(depth < CONTEXTS_MAX - 1 || context <= TAKE_RAW);
-  if (depth < CONTEXTS_MAX) store<u8>(window + depth, <u8>context, WINDOW_SCAN_CONTEXTS);
-  const bits = window + (depth >> 3);
-  const bit: u32 = 1 << (depth & 7);
-  const others = <u32>load<u8>(bits, WINDOW_SCAN_CONTAINERS) & ~bit;
-  const isObject = byte == OBJECT_BEGIN;
-  store<u8>(bits, <u8>(isObject ? others | bit : others), WINDOW_SCAN_CONTAINERS);
-  enterDepth(window, depth);
-  return isObject ? EXPECT_KEY_OR_END : EXPECT_ELEMENT_OR_END;
-}
-
-/** Makes the container at this depth the innermost one. All below level CONTEXTS_MAX − 1 have that level's context. */
-function enterDepth(window: usize, depth: u32): void {
-  const context = <u32>load<u8>(window + min<u32>(depth, CONTEXTS_MAX - 1), WINDOW_SCAN_CONTEXTS);
-  const isObject = (<u32>load<u8>(window + (depth >> 3), WINDOW_SCAN_CONTAINERS) >> (depth & 7)) & 1;
-  store<u32>(window, depth, WINDOW_SCAN_DEPTH);
-  store<u32>(window, context, WINDOW_SCAN_CONTEXT);
-  store<u32>(window, isObject, WINDOW_SCAN_IN_OBJECT);
-}
-
-function isInObject(window: usize): bool {
-  return load<u32>(window, WINDOW_SCAN_IN_OBJECT) != 0;
 }
 
 function isWhiteSpace(byte: u32): bool {

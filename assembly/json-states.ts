@@ -32,6 +32,10 @@ export function acceptsKey(state: u32): bool {
   return state == EXPECT_KEY || state == EXPECT_KEY_OR_END;
 }
 
+export function acceptsEnd(state: u32): bool {
+  return state == EXPECT_COMMA_OR_END || state == EXPECT_KEY_OR_END || state == EXPECT_ELEMENT_OR_END;
+}
+
 /** Ends the scan with a SCAN_… code. Returns the state to go on with. */
 export function refuse(window: usize, code: u32): u32 {
   store<u32>(window, code, WINDOW_RESULT);

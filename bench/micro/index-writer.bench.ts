@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { Prng } from "../../src/base/prng.ts";
+import { EndpointColumns } from "../../src/wasm/endpoint-columns.ts";
 import { IndexWriter } from "../../src/wasm/index-writer.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { type TestKernel, testKernel } from "../../test/support/kernel.ts";
@@ -18,7 +19,8 @@ interface Shape {
 }
 
 const SHAPES: readonly Shape[] = [
-  { blocks: 256, sharedBlocks: 0, target: { text: "≥ 4 M blocks/s", maxNs: 250 } },
+  // One block is stored and one is evicted.
+  { blocks: 256, sharedBlocks: 0, target: { text: "≥ 4 M stores and evictions/s", maxNs: 500 } },
   { blocks: 256, sharedBlocks: 192 },
   { blocks: 2048, sharedBlocks: 0 },
   { blocks: 16, sharedBlocks: 8 },
@@ -28,6 +30,9 @@ const SCALES = {
   small: { endpoints: 4, slotsLog2: 13, blocksPerEndpoint: 512 },
   large: { endpoints: 100, slotsLog2: 20, blocksPerEndpoint: 6_000 },
 } as const;
+
+/** Of a slot's first endpoint. */
+const GENERATION = 1;
 
 export const indexWriterBench: MicroBench = {
   name: "index-writer",
@@ -70,6 +75,8 @@ class FullLanes {
     this.#scale = SCALES[size];
     this.#kernel = testKernel("release", { indexSlotsLog2: slotsLog2, streamWindowCount: 1 });
     const { memory, shardBase } = this.#kernel;
+    const columns = new EndpointColumns(memory);
+    for (let slot = 0; slot < endpoints; slot++) columns.add(slot, "10.0.0.1:8000");
     this.#writer = new IndexWriter({
       memory,
       lanes: { blocksPerEndpoint, blocksTotal: endpoints * blocksPerEndpoint },
@@ -92,7 +99,7 @@ class FullLanes {
     const { kernel, shardBase } = this.#kernel;
     fillWithKeys(this.#prompt, this.#shape.sharedBlocks, this.#prng);
     const slot = this.#nextSlot++ % this.#scale.endpoints;
-    kernel.ringPush(shardBase(0), slot, 0, this.#prompt.byteOffset, this.#prompt.length);
+    kernel.ringPush(shardBase(0), slot, GENERATION, this.#prompt.byteOffset, this.#prompt.length);
     this.#writer.drain();
   }
 

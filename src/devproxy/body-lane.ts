@@ -1,6 +1,6 @@
 /**
- * One direction of an exchange's body: from its source (the client's request, the model server's response) by way of the
- * picker to its sink (the model server's request, the client's response).
+ * One direction of an exchange's body: from its source (the client's request, the model server's response) by way of
+ * the picker to its sink (the model server's request, the client's response).
  *
  *   source ── chunks of CHUNK_SIZE_MAX ──► picker ── deliver ──► sink        route "picker"
  *   source ────────────────────────────────────────────────────► sink        route "direct": the picker is out of it

@@ -1,6 +1,6 @@
 /**
- * A small HTTP/1.1 proxy that asks an endpoint picker over ext_proc, message for message as Envoy does. It stands in for
- * Envoy where there is none: `npm start`, and tests. Production uses Envoy.
+ * A small HTTP/1.1 proxy that asks an endpoint picker over ext_proc, message for message as Envoy does. It stands in
+ * for Envoy where there is none: `npm start`, and tests. Production uses Envoy.
  *
  * Here is the server and what its exchanges share; `exchange.ts` is one exchange.
  */

@@ -1,14 +1,15 @@
 /**
- * One HTTP exchange through the picker, as Envoy does it with ext_proc in body mode FULL_DUPLEX_STREAMED and trailers sent:
- * everything goes to the picker as it comes, and goes on when the picker returns it.
+ * One HTTP exchange through the picker, as Envoy does it with ext_proc in body mode FULL_DUPLEX_STREAMED and trailers
+ * sent: everything goes to the picker as it comes, and goes on when the picker returns it.
  *
  *   picking ──────► forwarding ──────────► answering ────────► streaming ──► done
  *   the request     picked: the request    the response has    the picker has answered
  *   is with the     goes to the model      begun: its headers  them: the response goes
  *   picker          server                 are with the picker to the client
  *
- * From each state an immediate response, a failure or a client that leaves goes to done, where everything that is open is
- * closed, in one place. A picker that ends its stream early is tolerated where nothing is lost by it (`#onPickerEnd`).
+ * From each state an immediate response, a failure or a client that leaves goes to done, where everything that is open
+ * is closed, in one place. A picker that ends its stream early is tolerated where nothing is lost by it
+ * (`#onPickerEnd`).
  */
 import {
   type Agent,

@@ -138,7 +138,7 @@ class ScrapeLoop {
  * What the exposition says; undefined where it says nothing, or what no load can be: below 0, or infinite as the f32 that
  * decisions read, since one infinite queue would make all others look alike.
  */
-function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
+export function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
   const read = (spec: MetricSpec): number | undefined => {
     const value = findSeries(exposition, spec.name, spec.labels);
     return value !== undefined && value >= 0 && Number.isFinite(Math.fround(value)) ? value : undefined;

@@ -1,6 +1,6 @@
 /**
- * A test bed on loopback: HTTP client → devproxy → scripted picker, and → model server by node:http. Everything listens on
- * a free port and is closed by `closeBeds`, which each test file calls after each test.
+ * A test bed on loopback: HTTP client → devproxy → scripted picker, and → model server by node:http. Everything listens
+ * on a free port and is closed by `closeBeds`, which each test file calls after each test.
  */
 import {
   createServer,
@@ -116,6 +116,25 @@ const answerOk: RequestListener = (incoming, response) => {
   incoming.resume();
   incoming.on("end", () => response.end("ok"));
 };
+
+/** Begins an answer of two chunks, and writes the second when it is told to. */
+export function twoChunks(): {
+  readonly listener: RequestListener;
+  readonly next: () => void;
+  readonly reset: () => void;
+} {
+  let next = (): void => {};
+  let reset = (): void => {};
+  return {
+    listener: (_, response) => {
+      response.write("first");
+      next = () => response.end("second");
+      reset = () => response.destroy();
+    },
+    next: () => next(),
+    reset: () => reset(),
+  };
+}
 
 export interface Answer {
   readonly status: number;

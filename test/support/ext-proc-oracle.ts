@@ -1,6 +1,6 @@
 /**
- * The ext_proc messages by protobufjs, from the descriptions in `proto/`: the independent reference that the hand-written
- * codec is held against.
+ * The ext_proc messages by protobufjs, from the descriptions in `proto/`: the independent reference that the
+ * hand-written codec is held against.
  */
 import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";

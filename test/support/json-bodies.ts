@@ -24,11 +24,13 @@ export const TRICKY_BODIES: readonly string[] = [
   `{"max_tokens":-1,"max_tokens":1.5,"max_completion_tokens":1e3,"max_tokens":0}`,
   `{"max_completion_tokens":12,"max_tokens":7,"max_completion_tokens":null}`,
   `{"prompt":[1,22, 333,  4,-5,0,6.0,1e2,4294967295]}`,
+  `{"prompt":[-123,45, -678,9]}`,
   `{"prompt":[[1,2],[],[3, 44]],"max_tokens":1}`,
   `{"prompt":"${"0123456789".repeat(13)}"}`,
   `{"prompt":["a","\\u0062",["no"],null,{"x":[]},"c"]}`,
   `{"a":{"b":[[{"c":[[]]},[{}]],{"d":{}}]},"":[],"model":"end"}`,
   `{"${"k".repeat(31)}":1,"${"k".repeat(32)}":2,"${"k".repeat(33)}":3,"max_completion_tokens":4,"image_url":5}`,
+  `{"model${"k".repeat(40)}":"no","max_tokens${"\\u0061".repeat(30)}":1}`,
   `{"a":0,"b":-0,"c":10,"d":1.25,"e":1E5,"f":1e-5,"g":1.5e+5}`,
   `{"model":"${"m".repeat(40)}\\u00e9${"n".repeat(40)}","model":"last"}`,
   // Refused ones: the refusal, too, must not depend on where the body is cut.

@@ -180,6 +180,24 @@ export function pickEndpoint(endpoint: string, options: PickOptions = {}): Scrip
   };
 }
 
+/** A good picker, except for what it does with messages of one kind. */
+export function except(
+  kind: string,
+  step: (stream: ScriptedStream, endpoint: string) => void,
+): (endpoint: string) => Script {
+  return (endpoint) => (stream, message) => {
+    if (message.kind === kind) step(stream, endpoint);
+    else pickEndpoint(endpoint)(stream, message);
+  };
+}
+
+/** The answer to a request's headers: this endpoint, and what else is to be set. */
+export function pickOf(endpoint: string, ...more: { name: string; value: string }[]): Buffer {
+  return encodeHeadersResponse("request", {
+    setHeaders: [{ name: "x-gateway-destination-endpoint", value: endpoint }, ...more],
+  });
+}
+
 /** The body as it came, in pieces of 62,000 bytes. */
 function sendRequest(stream: ScriptedStream, pick: HeaderSetting, options: PickOptions, isEnd: boolean): void {
   stream.send(pickedHeaders(pick, options));

@@ -104,11 +104,20 @@ function serve(call: ServerDuplexStream<Buffer, Buffer>, open: OpenConversation,
     if (isOpen) handler.onMessage(message);
   });
   call.on("drain", () => call.resume());
-  call.on("end", () => {
-    if (isOpen) handler.onHalfClose();
-  });
+  call.on("end", () => afterTurns(TURNS_UNTIL_CANCELLED, () => isOpen && handler.onHalfClose()));
   call.on("cancelled", () => close("cancelled"));
   call.on("error", () => close("cancelled"));
+}
+
+/**
+ * grpc-js shows a cancelled stream as one that was half-closed, and only a turn or two of the event loop later as
+ * cancelled. So a half-close is believed after that.
+ */
+const TURNS_UNTIL_CANCELLED = 3;
+
+function afterTurns(turns: number, task: () => void): void {
+  if (turns === 0) task();
+  else setImmediate(() => afterTurns(turns - 1, task));
 }
 
 function listen(listener: NetServer, { host, port, reusePort }: ListenOptions): Promise<number> {

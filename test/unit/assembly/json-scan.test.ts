@@ -372,6 +372,9 @@ describe.each(KERNEL_BUILDS)("json scan, %s build", (build) => {
       [`{"a":1.e2}`, 7],
       [`{"a":1e}`, 7],
       [`{"a":1e+}`, 8],
+      [`{"a":1e5e5}`, 8],
+      [`{"a":1e5.5}`, 8],
+      [`{"a":1.5.5}`, 8],
       [`{"a":--1}`, 6],
       [`{"a":1-2}`, 6],
       [`{"a":0x10}`, 6],
@@ -402,6 +405,40 @@ describe.each(KERNEL_BUILDS)("json scan, %s build", (build) => {
     ])("%j is not JSON", (body, offset) => {
       expect(() => JSON.parse(body), "JSON.parse agrees").toThrow();
       expect(refusal(body)).toEqual([SCAN_NOT_JSON, offset]);
+    });
+
+    test.each([
+      ["where a token is expected", `{"a":[1@,2]}`],
+      ["where a value begins", `{"a":@}`],
+      ["where a key begins", `{@}`],
+      ["before the body", `@{}`],
+      ["after the body", `{}@`],
+      ["between token ids", `{"prompt":[1@2]}`],
+      ["where a token id begins", `{"prompt":[1,@]}`],
+      ["after a token id and a comma", `{"prompt":[1,@,3]}`],
+      ["after a token id, a comma and a space", `{"prompt":[1, @2,3]}`],
+      ["in a short string", `{"prompt":"a@b"}`],
+      ["in a long string", `{"prompt":"${"a".repeat(30)}@${"b".repeat(30)}"}`],
+      ["in a key", `{"@":1}`],
+      ["after a backslash", `{"prompt":"\\@${"b".repeat(30)}"}`],
+      ["as the first hex digit", `{"prompt":"\\u@000${"b".repeat(30)}"}`],
+      ["as the last hex digit", `{"prompt":"\\u000@${"b".repeat(30)}"}`],
+      ["as a hex digit of a low surrogate", `{"prompt":"\\ud800\\ud@00${"b".repeat(30)}"}`],
+      ["in a literal", `{"a":tr@e}`],
+      ["in a number", `{"a":1@2}`],
+    ])("each of the 128 ASCII characters %s is taken or refused as JSON.parse does", (_, template) => {
+      const api = COMPLETIONS;
+      for (let code = 0; code < 128; code++) {
+        const body = Buffer.from(template.replace("@", () => String.fromCharCode(code)));
+        const expected = expectedScan(body, api, BLOCK_SIZE);
+        const message = JSON.stringify(body.toString());
+        for (const cuts of [[], [body.length - 1], [template.indexOf("@")], [template.indexOf("@") + 1]]) {
+          const result = scanPieces(kernel, body, cuts, { api });
+          if (expected === "not JSON") expect(result, message).toBeGreaterThan(SCAN_DONE);
+          else if (result !== SCAN_DONE) expect({ result }, message).toMatchObject({ result: expected.result });
+          else expect({ result, facts: scanFacts(kernel) }, message).toEqual(expected);
+        }
+      }
     });
 
     test.each([

@@ -1,0 +1,320 @@
+/** The scraper against real HTTP servers on the loopback interface, with a clock that the tests move. */
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { ManualClock } from "../../../src/base/clock.ts";
+import type { Endpoint } from "../../../src/endpoints/registry.ts";
+import type { EndpointMetrics, Slot } from "../../../src/framework/endpoint.ts";
+import { vllm } from "../../../src/scrape/engines/vllm.ts";
+import { readMetrics, Scraper } from "../../../src/scrape/scraper.ts";
+import { until } from "../../support/until.ts";
+
+const INTERVAL_MS = 50;
+const TIMEOUT_MS = 1_000;
+const SIZE_MAX = 8 * 1024 * 1024;
+
+type Outcome =
+  | {
+      readonly kind: "scraped";
+      readonly name: string;
+      readonly metrics: EndpointMetrics;
+      readonly sent: { readonly scrapedAtMs: number; readonly inFlightAtScrape: number };
+    }
+  | { readonly kind: "failed"; readonly name: string; readonly reason: string };
+
+const servers: Server[] = [];
+const scrapers: Scraper[] = [];
+
+afterEach(async () => {
+  await Promise.all(scrapers.splice(0).map((scraper) => scraper.close()));
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+/** A server on a free port, closed after the test. */
+async function serve(listener: RequestListener): Promise<{ server: Server; port: number }> {
+  const server = createServer(listener);
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+function endpointAt(port: number, name = "sim-0"): Endpoint {
+  return {
+    id: `default/${name}`,
+    spec: { name, namespace: "default", address: "127.0.0.1", port, labels: {} },
+    slot: 0 as Slot,
+    generation: 1,
+    isReachable: true,
+    scraped: undefined,
+  };
+}
+
+/** A scraper whose outcomes are kept in order. */
+function setUp(): { clock: ManualClock; scraper: Scraper; outcomes: Outcome[]; inFlight: { count: number } } {
+  const clock = new ManualClock();
+  const outcomes: Outcome[] = [];
+  const inFlight = { count: 0 };
+  const scraper = new Scraper({
+    clock,
+    intervalMs: INTERVAL_MS,
+    engine: vllm,
+    beforeScrape: () => ({ inFlightAtScrape: inFlight.count }),
+    onScraped: ({ spec: { name } }, metrics, sent) => void outcomes.push({ kind: "scraped", name, metrics, sent }),
+    onFailed: ({ spec: { name } }, reason) => void outcomes.push({ kind: "failed", name, reason }),
+  });
+  scrapers.push(scraper);
+  return { clock, scraper, outcomes, inFlight };
+}
+
+/** Waits until there are so many outcomes, and gives the last one. */
+async function outcome(outcomes: readonly Outcome[], count: number): Promise<Outcome> {
+  await until(`${count} outcomes`, () => outcomes.length >= count);
+  expect(outcomes).toHaveLength(count);
+  return outcomes[count - 1] as Outcome;
+}
+
+const exposition = (waiting: number): string =>
+  `# HELP vllm:num_requests_waiting Number waiting.\n# TYPE vllm:num_requests_waiting gauge\n` +
+  `vllm:num_requests_waiting{engine="0"} ${waiting}.0\nvllm:num_requests_running{engine="0"} 2.0\n` +
+  `vllm:kv_cache_usage_perc{engine="0"} 0.25\n`;
+
+describe("scraper", () => {
+  it("scrapes at once and then once per tick, over one connection", async () => {
+    let requests = 0;
+    let connections = 0;
+    const { server, port } = await serve((request, response) => {
+      expect([request.method, request.url]).toEqual(["GET", "/metrics"]);
+      response.end(exposition(requests++));
+    });
+    server.on("connection", () => connections++);
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    for (let scrape = 0; scrape < 5; scrape++) {
+      expect(await outcome(outcomes, scrape + 1)).toEqual({
+        kind: "scraped",
+        name: "sim-0",
+        metrics: { queueDepthRequests: scrape, runningRequests: 2, kvCacheUsageFraction: 0.25 },
+        sent: { scrapedAtMs: scrape * INTERVAL_MS, inFlightAtScrape: 0 },
+      });
+      clock.advance(INTERVAL_MS - 1);
+      expect(requests).toBe(scrape + 1);
+      clock.advance(1);
+    }
+    await outcome(outcomes, 6);
+    expect([requests, connections]).toEqual([6, 1]);
+  });
+
+  it("tells when it was sent and what was in flight then, however late the answer comes", async () => {
+    let answer: ServerResponse | undefined;
+    const { port } = await serve((_request, response) => (answer = response));
+    const { clock, scraper, outcomes, inFlight } = setUp();
+    clock.advance(7.5);
+    inFlight.count = 4;
+    scraper.add(endpointAt(port));
+    const held = await until("the request", () => answer);
+    inFlight.count = 9;
+    clock.advance(600);
+    held.end(exposition(1));
+    expect(await outcome(outcomes, 1)).toMatchObject({ sent: { scrapedAtMs: 7.5, inFlightAtScrape: 4 } });
+  });
+
+  it("a refused connection is a failure, and the next tick tries again", async () => {
+    const { server, port } = await serve((_request, response) => response.end(exposition(0)));
+    server.close();
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    expect(await outcome(outcomes, 1)).toMatchObject({
+      kind: "failed",
+      reason: expect.stringContaining("ECONNREFUSED"),
+    });
+    const again = createServer((_request, response) => response.end(exposition(3)));
+    servers.push(again);
+    again.listen(port, "127.0.0.1");
+    await once(again, "listening");
+    clock.advance(INTERVAL_MS);
+    expect(await outcome(outcomes, 2)).toMatchObject({ kind: "scraped", metrics: { queueDepthRequests: 3 } });
+  });
+
+  it.each([204, 302, 404, 500, 503])(
+    "an answer with status %i is a failure, whatever its body says",
+    async (status) => {
+      const { port } = await serve((_request, response) => {
+        response.writeHead(status, { location: "/elsewhere" }).end(status === 204 ? "" : exposition(1));
+      });
+      const { scraper, outcomes } = setUp();
+      scraper.add(endpointAt(port));
+      expect(await outcome(outcomes, 1)).toEqual({ kind: "failed", name: "sim-0", reason: `answered ${status}` });
+    },
+  );
+
+  it("a server that does not answer fails after a second, ticks meanwhile are skipped, and it can recover", async () => {
+    let requests = 0;
+    const { port } = await serve((_request, response) => {
+      if (++requests > 1) response.end(exposition(0));
+    });
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    await until("the request", () => requests === 1);
+    clock.advance(TIMEOUT_MS - 1);
+    expect([requests, outcomes.length]).toEqual([1, 0]);
+    clock.advance(1);
+    expect(await outcome(outcomes, 1)).toEqual({
+      kind: "failed",
+      name: "sim-0",
+      reason: `no complete answer within ${TIMEOUT_MS} ms`,
+    });
+    clock.advance(INTERVAL_MS);
+    expect(await outcome(outcomes, 2)).toMatchObject({ kind: "scraped" });
+    expect(requests).toBe(2);
+  });
+
+  it("an answer that trickles has no more time than one that does not come", async () => {
+    let answer: ServerResponse | undefined;
+    const { port } = await serve((_request, response) => {
+      response.write("# a line\n");
+      answer = response;
+    });
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    const trickle = await until("the request", () => answer);
+    for (let passed = 0; passed < TIMEOUT_MS; passed += 100) {
+      expect(outcomes).toEqual([]);
+      await new Promise((resolve) => trickle.write("#\n", resolve));
+      clock.advance(100);
+    }
+    expect(await outcome(outcomes, 1)).toMatchObject({
+      kind: "failed",
+      reason: `no complete answer within ${TIMEOUT_MS} ms`,
+    });
+  });
+
+  it.each([
+    { name: "of 8 MiB is read", size: SIZE_MAX, kind: "scraped" },
+    { name: "of one byte more is a failure", size: SIZE_MAX + 1, kind: "failed" },
+  ])("an exposition $name", async ({ size, kind }) => {
+    const { port } = await serve((_request, response) => {
+      const body = Buffer.alloc(size, "#");
+      body.write(exposition(5));
+      response.end(body);
+    });
+    const { scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    expect(await outcome(outcomes, 1)).toMatchObject({ kind });
+  });
+
+  it("a connection that the server closed as it was used again is no failure", async () => {
+    let connections = 0;
+    const { server, port } = await serve((request, response) => {
+      // The second request of a connection finds it closed.
+      const served = (request.socket as { served?: number }).served ?? 0;
+      if (served > 0) request.socket.destroy();
+      else response.end(exposition(connections));
+      Object.assign(request.socket, { served: served + 1 });
+    });
+    server.on("connection", () => connections++);
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    for (let scrape = 1; scrape <= 3; scrape++) {
+      expect(await outcome(outcomes, scrape)).toMatchObject({
+        kind: "scraped",
+        metrics: { queueDepthRequests: scrape },
+      });
+      clock.advance(INTERVAL_MS);
+    }
+    await outcome(outcomes, 4);
+    expect(connections).toBe(4);
+  });
+
+  it("a server that closes every connection fails after the second try", async () => {
+    let requests = 0;
+    const { port } = await serve((request) => {
+      requests++;
+      request.socket.destroy();
+    });
+    const { scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    expect(await outcome(outcomes, 1)).toMatchObject({
+      kind: "failed",
+      reason: expect.stringMatching(/closed|hang up/),
+    });
+    expect(requests).toBe(2);
+  });
+
+  it("a slow endpoint delays only itself", async () => {
+    const slow = await serve(() => undefined);
+    const quick = await serve((_request, response) => response.end(exposition(0)));
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(slow.port, "slow"));
+    scraper.add(endpointAt(quick.port, "quick"));
+    for (let scrape = 1; scrape <= 4; scrape++) {
+      expect(await outcome(outcomes, scrape)).toMatchObject({ kind: "scraped", name: "quick" });
+      clock.advance(INTERVAL_MS);
+    }
+  });
+
+  it("an endpoint that is removed is not scraped any more, and what was under way is not told", async () => {
+    let answer: ServerResponse | undefined;
+    let requests = 0;
+    const { server, port } = await serve((_request, response) => {
+      requests++;
+      answer = response;
+    });
+    const { clock, scraper, outcomes } = setUp();
+    const endpoint = endpointAt(port);
+    scraper.add(endpoint);
+    const held = await until("the request", () => answer);
+    await scraper.remove(endpoint);
+    held.end(exposition(0));
+    await until("the connection's end", async () => {
+      return await new Promise<boolean>((resolve) => server.getConnections((_error, count) => resolve(count === 0)));
+    });
+    clock.advance(10 * TIMEOUT_MS);
+    expect([requests, outcomes.length, clock.pendingCount]).toEqual([1, 0, 0]);
+    await scraper.remove(endpoint);
+  });
+
+  it("closing leaves no timer and no connection", async () => {
+    const { server, port } = await serve((_request, response) => response.end(exposition(0)));
+    const { clock, scraper, outcomes } = setUp();
+    for (const name of ["a", "b", "c"]) scraper.add(endpointAt(port, name));
+    await until("three scrapes", () => outcomes.length === 3);
+    await scraper.close();
+    expect(clock.pendingCount).toBe(0);
+    await until("the connections' end", async () => {
+      return await new Promise<boolean>((resolve) => server.getConnections((_error, count) => resolve(count === 0)));
+    });
+  });
+});
+
+describe("what an exposition says of a vLLM server", () => {
+  const gauges = (waiting: string, running: string, usage: string): string =>
+    `vllm:num_requests_waiting ${waiting}\nvllm:num_requests_running ${running}\nvllm:kv_cache_usage_perc ${usage}\n`;
+
+  it.each([
+    { name: "all three", text: gauges("3", "4", "0.5"), expected: [3, 4, 0.5] },
+    { name: "zeros", text: gauges("0.0", "0", "0e0"), expected: [0, 0, 0] },
+    { name: "a cache that is more than full", text: gauges("0", "0", "1.25"), expected: [0, 0, 1.25] },
+    { name: "not a number", text: gauges("NaN", "1", "NaN"), expected: [undefined, 1, undefined] },
+    { name: "an infinite queue", text: gauges("+Inf", "-Inf", "0"), expected: [undefined, undefined, 0] },
+    {
+      name: "more than the columns can hold",
+      text: gauges("1e39", "3.5e38", "1e300"),
+      expected: [undefined, undefined, undefined],
+    },
+    { name: "less than nothing", text: gauges("-1", "-0.5", "0"), expected: [undefined, undefined, 0] },
+    {
+      name: "other metrics only",
+      text: "vllm:num_requests_waiting_by_reason 3\nup 1\n",
+      expected: [undefined, undefined, undefined],
+    },
+    { name: "nothing", text: "", expected: [undefined, undefined, undefined] },
+  ])("$name", ({ text, expected }) => {
+    const [queueDepthRequests, runningRequests, kvCacheUsageFraction] = expected;
+    expect(readMetrics(text, vllm)).toEqual({ queueDepthRequests, runningRequests, kvCacheUsageFraction });
+  });
+});
