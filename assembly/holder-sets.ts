@@ -1,6 +1,6 @@
 /**
- * The writer's side of holder refs: which ref stands for "these endpoints and one more" or "… and one fewer". One or two
- * holders stand in the ref; three or more are an interned, immutable bitmap that all blocks with the same holders share.
+ * The pool of holder sets: immutable bitmaps of three or more endpoints, interned, so that all blocks with the same
+ * holders share one. For the index writer alone; readers look at the bitmaps only.
  *
  *            keys name it                 last key gone, in epoch e
  *   free ──────────────────► live ─────────────────────────────────► retired ───► free, once no reader is left
@@ -8,19 +8,19 @@
  *                              └────────────────────────────────────────┘
  *                                 the same holders are wanted again
  *
- * Free and retired sets stand in one queue, oldest first. A set's hash is the XOR of its holders' hashes, so the hash of
- * a neighbour (one holder more or fewer) costs nothing: finding it is one probe and one comparison of bitmaps. That is why
- * there is no cache of transitions beside it.
+ * Free and retired sets stand in one queue, oldest first (M15). A set's hash is the XOR of its holders' hashes, so the
+ * hash of a neighbour (one holder more or fewer) costs nothing: finding it is one probe and one comparison of bitmaps.
+ * That is why there is no cache of transitions beside it.
  */
 import {
   CHECKED_REFS,
+  INDEX_PRIVATE_END,
   SET_BUCKETS,
   SET_BUCKETS_COUNT,
   SET_DRAFT,
   SET_FLAGS,
   SET_HASH,
   SET_HOLDER_COUNT,
-  SET_HOLDERS_MIN,
   SET_INTERNED,
   SET_LIMIT,
   SET_QUEUE,
@@ -37,11 +37,9 @@ import {
   INDEX_COUNTER_SETS_LIVE,
   INDEX_COUNTER_SETS_REFUSED,
   INDEX_COUNTERS,
+  INDEX_END,
   INDEX_EPOCH,
   MASK_SIZE,
-  REF_ONE,
-  REF_SET,
-  REF_TWO,
   SETS_MAX,
   SHARD_READER_EPOCH,
 } from "./layout";
@@ -57,6 +55,7 @@ const TAKE_ATTEMPTS_MAX: u32 = 8;
  */
 export function resetSets(setLimit: u32): void {
   assert(setLimit >= 2 && setLimit <= SETS_MAX);
+  assert(INDEX_PRIVATE_END <= INDEX_END);
   memory.fill(SET_RECORDS, 0, CHECKED_REFS - SET_RECORDS);
   store<u32>(SET_LIMIT, setLimit);
   store<u32>(SET_QUEUE_FIRST, 0);
@@ -65,63 +64,39 @@ export function resetSets(setLimit: u32): void {
   for (let set: u32 = 1; set < setLimit; set++) retireSet(set);
 }
 
-/** The ref for the holders of `ref` and `slot`: `ref` itself if that holds it already, 0 if the pool has no set for it. */
-export function refWith(ref: u32, slot: u32): u32 {
-  if (ref == 0) return oneHolder(slot);
-  const tag = ref & 3;
-  if (tag == REF_SET) {
-    const set = ref >> 2;
-    if (isInMask(setMask(set), slot)) return ref;
-    memory.copy(SET_DRAFT, setMask(set), MASK_SIZE);
-    return internWith(slot, setHash(set), <u32>load<u16>(setRecord(set) + SET_HOLDER_COUNT));
-  }
-  const first = firstHolder(ref);
-  if (first == slot) return ref;
-  if (tag == REF_ONE) return twoHolders(first, slot);
-  const second = secondHolder(ref);
-  if (second == slot) return ref;
-  memory.fill(SET_DRAFT, 0, MASK_SIZE);
-  flipInMask(SET_DRAFT, first);
-  flipInMask(SET_DRAFT, second);
-  return internWith(slot, slotHash(first) ^ slotHash(second), 2);
-}
-
 /**
- * The ref for the holders of `ref` without `slot`: 0 if that leaves nobody, `ref` itself if it does not hold it. When the
- * pool has no set for the rest, all but its two lowest holders are left out: less is known then, but nothing wrong.
+ * The set whose bitmap equals the one at SET_DRAFT, which has this hash and this many holders; a new one if there is
+ * none. 0 when none can be had, which is counted. One eighth of the pool is for removals only, which must not fail.
  */
-export function refWithout(ref: u32, slot: u32): u32 {
-  const tag = ref & 3;
-  if (tag != REF_SET) {
-    const first = firstHolder(ref);
-    if (tag == REF_ONE) return first == slot ? 0 : ref;
-    const second = secondHolder(ref);
-    if (first == slot) return oneHolder(second);
-    return second == slot ? oneHolder(first) : ref;
+export function internDraft(hash: u32, holderCount: u32, isRemoval: bool): u32 {
+  const known = findSet(hash);
+  if (known != 0) return known;
+  const live = <u32>load<u64>(INDEX + INDEX_COUNTERS + INDEX_COUNTER_SETS_LIVE * 8);
+  const limit = load<u32>(SET_LIMIT);
+  const isAllowed = isRemoval || live < limit - (limit >> 3) - 1;
+  const set = isAllowed ? takeSet() : 0;
+  if (set == 0) {
+    addToIndexCounter(INDEX_COUNTER_SETS_REFUSED, 1);
+    return 0;
   }
-  const set = ref >> 2;
-  if (!isInMask(setMask(set), slot)) return ref;
-  memory.copy(SET_DRAFT, setMask(set), MASK_SIZE);
-  flipInMask(SET_DRAFT, slot);
-  const holderCount = <u32>load<u16>(setRecord(set) + SET_HOLDER_COUNT) - 1;
-  if (holderCount < SET_HOLDERS_MIN) return lowestTwo(SET_DRAFT);
-  const rest = intern(setHash(set) ^ slotHash(slot), holderCount);
-  return rest != 0 ? rest : lowestTwo(SET_DRAFT);
+  memory.copy(setMask(set), SET_DRAFT, MASK_SIZE);
+  const record = setRecord(set);
+  store<u32>(record + SET_HASH, hash);
+  store<u16>(record + SET_HOLDER_COUNT, <u16>holderCount);
+  putIntoBucket(set, hash);
+  return set;
 }
 
-/** Counts one more key that names the ref. */
-export function retainRef(ref: u32): void {
-  if ((ref & 3) != REF_SET) return;
-  const refs: usize = setRecord(ref >> 2) + SET_REFS;
+/** Counts one more key that names the set (M14). */
+export function retainSet(set: u32): void {
+  const refs: usize = setRecord(set) + SET_REFS;
   const count = load<u32>(refs);
   store<u32>(refs, count + 1);
   if (count == 0) addToIndexCounter(INDEX_COUNTER_SETS_LIVE, 1);
 }
 
 /** Counts one key fewer; the last one retires the set. Call it after the key's ref has been replaced in the table. */
-export function releaseRef(ref: u32): void {
-  if ((ref & 3) != REF_SET) return;
-  const set = ref >> 2;
+export function releaseSet(set: u32): void {
   const refs: usize = setRecord(set) + SET_REFS;
   const count = load<u32>(refs);
   assert(count > 0);
@@ -141,46 +116,20 @@ export function setRecord(set: u32): usize {
   return <usize>SET_RECORDS + <usize>set * SET_RECORD_STRIDE;
 }
 
+export function setHash(set: u32): u32 {
+  return load<u32>(setRecord(set) + SET_HASH);
+}
+
+export function setHolderCount(set: u32): u32 {
+  return load<u16>(setRecord(set) + SET_HOLDER_COUNT);
+}
+
 /** Mixes a slot number so that XORs of a few of them spread over 32 bits (the finalizer of MurmurHash3). */
 export function slotHash(slot: u32): u32 {
   let hash = slot + 1;
   hash = (hash ^ (hash >> 16)) * 0x85ebca6b;
   hash = (hash ^ (hash >> 13)) * 0xc2b2ae35;
   return hash ^ (hash >> 16);
-}
-
-/** Adds `slot` to the draft and interns it. A part of the pool is kept for removals, which must not fail. */
-function internWith(slot: u32, hash: u32, holderCount: u32): u32 {
-  flipInMask(SET_DRAFT, slot);
-  const known = findSet(hash ^ slotHash(slot));
-  if (known != 0) return (known << 2) | REF_SET;
-  const live = <u32>load<u64>(INDEX + INDEX_COUNTERS + INDEX_COUNTER_SETS_LIVE * 8);
-  const limit = load<u32>(SET_LIMIT);
-  if (live >= limit - (limit >> 3) - 1) {
-    addToIndexCounter(INDEX_COUNTER_SETS_REFUSED, 1);
-    return 0;
-  }
-  return newSet(hash ^ slotHash(slot), holderCount + 1);
-}
-
-/** The ref of the set that equals the draft, 0 if there is none and none can be had. */
-function intern(hash: u32, holderCount: u32): u32 {
-  const known = findSet(hash);
-  return known != 0 ? (known << 2) | REF_SET : newSet(hash, holderCount);
-}
-
-function newSet(hash: u32, holderCount: u32): u32 {
-  const set = takeSet();
-  if (set == 0) {
-    addToIndexCounter(INDEX_COUNTER_SETS_REFUSED, 1);
-    return 0;
-  }
-  memory.copy(setMask(set), SET_DRAFT, MASK_SIZE);
-  const record = setRecord(set);
-  store<u32>(record + SET_HASH, hash);
-  store<u16>(record + SET_HOLDER_COUNT, <u16>holderCount);
-  putIntoBucket(set, hash);
-  return (set << 2) | REF_SET;
 }
 
 /** An interned set, live or retired, that equals the draft. */
@@ -278,54 +227,10 @@ function takeFromBucket(set: u32): void {
   store<u16>(flags, load<u16>(flags) & ~SET_INTERNED);
 }
 
-export function setHash(set: u32): u32 {
-  return load<u32>(setRecord(set) + SET_HASH);
-}
-
 function bucketAddress(bucket: u32): usize {
   return <usize>SET_BUCKETS + ((<usize>bucket) << 2);
 }
 
 function queueAddress(position: u32): usize {
   return <usize>SET_QUEUE + ((<usize>(position & (SETS_MAX - 1))) << 2);
-}
-
-function oneHolder(slot: u32): u32 {
-  return (slot << 2) | REF_ONE;
-}
-
-function twoHolders(left: u32, right: u32): u32 {
-  return (min(left, right) << 2) | (max(left, right) << 12) | REF_TWO;
-}
-
-function lowestTwo(mask: usize): u32 {
-  let at: usize = 0;
-  while (load<u64>(mask + at) == 0) at += 8;
-  let members = load<u64>(mask + at);
-  const first = ((<u32>at) << 3) + <u32>ctz(members);
-  members &= members - 1;
-  while (members == 0) {
-    at += 8;
-    members = load<u64>(mask + at);
-  }
-  return twoHolders(first, ((<u32>at) << 3) + <u32>ctz(members));
-}
-
-/** The holder of a single, the lower of a pair. */
-function firstHolder(ref: u32): u32 {
-  return (ref >> 2) & 1023;
-}
-
-/** The higher holder of a pair. */
-function secondHolder(ref: u32): u32 {
-  return (ref >> 12) & 1023;
-}
-
-function isInMask(mask: usize, slot: u32): bool {
-  return ((load<u64>(mask + ((<usize>(slot >> 6)) << 3)) >> (slot & 63)) & 1) != 0;
-}
-
-function flipInMask(mask: usize, slot: u32): void {
-  const at = mask + ((<usize>(slot >> 6)) << 3);
-  store<u64>(at, load<u64>(at) ^ ((<u64>1) << (slot & 63)));
 }

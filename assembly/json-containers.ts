@@ -1,7 +1,8 @@
 /**
- * The automaton's stack: the open arrays and objects. A container is one bit (object or array) at its depth and, near the
- * top, a context byte, since only there the grammar has anything to say: deeper ones are skipped or raw, as their parents
- * are. What the innermost one is stands in the window by itself, so that a comma or colon costs no look at the stack.
+ * The automaton's stack: the open arrays and objects. A container is one bit (object or array) at its depth and, near
+ * the top, a context byte, since only there the grammar has anything to say: deeper ones are skipped or raw, as their
+ * parents are. What the innermost one is stands in the window by itself, so that a comma or colon costs no look at the
+ * stack.
  */
 import { stageByte } from "./canonical";
 import { TAKE_RAW } from "./json-grammar";
@@ -55,7 +56,9 @@ export function isInObject(window: usize): bool {
   return load<u32>(window, WINDOW_SCAN_IN_OBJECT) != 0;
 }
 
-/** Makes the container at this depth the innermost one. All from level CONTEXTS_MAX − 1 on have that level's context. */
+/**
+ * Makes the container at this depth the innermost one. All from level CONTEXTS_MAX − 1 on have that level's context.
+ */
 function enterDepth(window: usize, depth: u32): void {
   const context = <u32>load<u8>(window + min<u32>(depth, CONTEXTS_MAX - 1), WINDOW_SCAN_CONTEXTS);
   const isObject = (<u32>load<u8>(window + (depth >> 3), WINDOW_SCAN_CONTAINERS) >> (depth & 7)) & 1;

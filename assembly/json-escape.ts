@@ -1,11 +1,12 @@
 /**
- * Escapes in strings and keys. Two ways: `stageEscapes` takes those that lie whole in the chunk, as nearly all do;
- * `resumeEscape` reads byte by byte what is cut, bad or half a surrogate pair. Between calls an escape's state is in
- * the window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high surrogate that still
- * lacks its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
+ * Escapes in strings and keys. Three ways: `simpleEscape` for a backslash and a letter, `stageUnits` for runs of \uXXXX,
+ * and `resumeEscape`, which reads byte by byte what is cut, bad or half a surrogate pair. Between calls an escape's state
+ * is in the window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high surrogate that
+ * still lacks its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
  *
  *   PLAIN ─ \ ─► BACKSLASH ─ u ─► 4 digits missing ─► 3 ─► 2 ─► 1 ─► PLAIN
- *     ▲                └─ simple escape ──────────────────────────────┘
+ *     ▲                │ letter
+ *     └────────────────┘
  */
 import { stageByte } from "./canonical";
 import { WINDOW_SCAN_PHASE, WINDOW_SCAN_STAGED, WINDOW_SCAN_SURROGATE, WINDOW_SCAN_VALUE } from "./layout";
@@ -21,6 +22,12 @@ export const PHASE_PLAIN: u32 = 0;
 const PHASE_DIGITS: u32 = 4;
 const PHASE_BACKSLASH: u32 = 5;
 
+/** Sets of the letters of simple escapes: quote and slash, of which each stands for itself; backslash, b, f, n, r, t. */
+const LETTERS_BELOW_64: u64 = 0x0000800400000000;
+const LETTERS_FROM_64: u64 = 0x0014404410000000;
+/** What b, f, n, r and t stand for: 4 bits each, at 4 × bits 1 to 4 of the letter. */
+const CONTROLS: u64 = 0x000009d0a000c080;
+
 /** Bytes of the longest escape, a surrogate pair. With that many left, no look at the chunk's end is needed. */
 const ESCAPE_SIZE_MAX: usize = 12;
 const NOT_HEX: u32 = 0xffffffff;
@@ -31,26 +38,25 @@ export function isInEscape(window: usize): bool {
 }
 
 /**
- * Stages what a run of escapes stands for; the first byte is a backslash. Returns the position of the first byte after
- * the run, or, with `isInEscape` true, the chunk's end or a bad byte.
+ * Stages what a run of \u escapes stands for, or reads on in an escape that is cut or bad; the first byte is a backslash.
+ * Returns the position after it, or, with `isInEscape` true, the chunk's end or a bad byte.
  */
-export function stageEscapes(window: usize, staging: usize, from: usize, end: usize): usize {
+export function stageUnits(window: usize, staging: usize, from: usize, end: usize): usize {
   let to: usize = staging + load<u32>(window, WINDOW_SCAN_STAGED);
-  do {
-    const units = <u32>load<u16>(from) == BACKSLASH_U ? unescapeUnits(from, end, to) : 0;
+  while (from + ESCAPE_SIZE_MAX <= end && <u32>load<u16>(from) == BACKSLASH_U) {
+    const units = unescapeUnits(from, end, to);
     from += units * 6;
     to += units * 3;
     if (units != 0) continue;
-    const sizes: u32 = from + ESCAPE_SIZE_MAX <= end ? inline.always(unescapeOne(from, to)) : 0;
+    const sizes = inline.always(unescapeOne(from, to));
     from += sizes >> 8;
     to += sizes & 0xff;
-    if (sizes != 0) continue;
-    store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
-    store<u32>(window, PHASE_BACKSLASH, WINDOW_SCAN_PHASE);
-    return resumeEscape(window, staging, from + 1, end);
-  } while (from < end && <u32>load<u8>(from) == BACKSLASH);
+    if (sizes == 0) break;
+  }
   store<u32>(window, <u32>(to - staging), WINDOW_SCAN_STAGED);
-  return from;
+  if (from == end || <u32>load<u8>(from) != BACKSLASH) return from;
+  store<u32>(window, PHASE_BACKSLASH, WINDOW_SCAN_PHASE);
+  return resumeEscape(window, staging, from + 1, end);
 }
 
 /**
@@ -72,16 +78,10 @@ function unescapeUnits(from: usize, end: usize, to: usize): u32 {
 }
 
 /**
- * Unescapes one escape or surrogate pair of which ESCAPE_SIZE_MAX bytes are there. Returns `bytes read << 8 | bytes
+ * Unescapes one unit or surrogate pair of which ESCAPE_SIZE_MAX bytes are there. Returns `bytes read << 8 | bytes
  * written`, or 0 for what the byte-wise way must look at: a bad escape, or a surrogate without its other half.
  */
 function unescapeOne(from: usize, to: usize): u32 {
-  const letter = <u32>load<u8>(from, 1);
-  if (letter != LETTER_U) {
-    const byte = simpleEscape(letter);
-    store<u8>(to, <u8>byte);
-    return byte != 0 ? (2 << 8) | 1 : 0;
-  }
   const unit = hexValue(load<u32>(from, 2));
   if (unit == NOT_HEX || isLowSurrogate(unit)) return 0;
   if (!isHighSurrogate(unit)) return (6 << 8) | encodeUtf8(to, unit);
@@ -147,26 +147,12 @@ function stageCharacter(window: usize, staging: usize, character: u32): void {
   store<u32>(window, staged + encodeUtf8(staging + staged, character), WINDOW_SCAN_STAGED);
 }
 
-/** The byte that a backslash with this letter stands for, or 0 when there is no such escape. */
-function simpleEscape(letter: u32): u32 {
-  switch (letter) {
-    case 0x6e /* n */:
-      return 0x0a;
-    case 0x22 /* " */:
-    case 0x2f /* / */:
-    case BACKSLASH:
-      return letter;
-    case 0x74 /* t */:
-      return 0x09;
-    case 0x72 /* r */:
-      return 0x0d;
-    case 0x62 /* b */:
-      return 0x08;
-    case 0x66 /* f */:
-      return 0x0c;
-    default:
-      return 0;
-  }
+/** The byte that a backslash with this letter stands for, or 0 when there is no such escape. No branch on the letter. */
+export function simpleEscape(letter: u32): u32 {
+  const letters: u64 = letter < 64 ? LETTERS_BELOW_64 : LETTERS_FROM_64;
+  if (((letters >> (<u64>letter & 63)) & 1) == 0 || letter > 127) return 0;
+  const control = <u32>((CONTROLS >> ((<u64>letter & 0x1e) << 1)) & 15);
+  return letter < 0x60 ? letter : control;
 }
 
 /** The value of four hex digits, the first in the lowest byte, or NOT_HEX. */

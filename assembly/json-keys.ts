@@ -1,6 +1,6 @@
 /**
- * Names keys: the bytes of a key become one code, so that the grammar (`json-grammar.ts`) compares numbers. A new API adds
- * its keys here. Keys are compared unescaped, so "mod\u0065l" is KEY_MODEL, as it is for JSON.parse.
+ * Names keys: the bytes of a key become one code, so that the grammar (`json-grammar.ts`) compares numbers. A new API
+ * adds its keys here. Keys are compared unescaped, so "mod\u0065l" is KEY_MODEL, as it is for JSON.parse.
  */
 
 const KEY_OTHER: u32 = 0;

@@ -5,7 +5,7 @@
  * pass unchecked; escapes are the business of `json-escape.ts`.
  */
 import { stageByte } from "./canonical";
-import { BACKSLASH, isInEscape, PHASE_PLAIN, resumeEscape, stageEscapes } from "./json-escape";
+import { BACKSLASH, isInEscape, PHASE_PLAIN, resumeEscape, simpleEscape, stageUnits } from "./json-escape";
 import { SINK_KEY, SINK_MODEL, SINK_TEXT, TAKE_NOTHING, TAKE_RAW } from "./json-grammar";
 import { keyCode } from "./json-keys";
 import { addressOf, EXPECT_COLON, EXPECT_COMMA_OR_END, IN_KEY, offsetOf, refuse } from "./json-states";
@@ -89,27 +89,37 @@ function stageText(window: usize, staging: usize, from: usize, end: usize): usiz
   while (from < end && !isInEscape(window)) {
     from = stagePlain(window, staging, from, end);
     if (from == end || <u32>load<u8>(from) != BACKSLASH) break;
-    from = stageEscapes(window, staging, from, end);
+    from = stageUnits(window, staging, from, end);
   }
   return from;
 }
 
-/** Stages text up to the first byte that is not plain, or the chunk's end. */
+/**
+ * Stages plain bytes and simple escapes, up to any other byte or the chunk's end. Both in one loop whose branches do not
+ * depend on where the escapes stand: code and quotations are full of them, and a branch foretold wrongly costs more.
+ */
 function stagePlain(window: usize, staging: usize, from: usize, end: usize): usize {
   let to: usize = staging + load<u32>(window, WINDOW_SCAN_STAGED);
-  let special: u32 = 0;
-  // The last load and store may go past the chunk's end and past the text: both areas have slack for it.
   while (from < end) {
+    // May go past the chunk's end and past the text: both areas have slack for it.
     const bytes = v128.load(from);
     v128.store(to, bytes);
-    special = inline.always(specialBytes(bytes));
-    if (special != 0) break;
-    from += 16;
-    to += 16;
+    const special = inline.always(specialBytes(bytes));
+    if (special == 0) {
+      from += 16;
+      to += 16;
+      continue;
+    }
+    from += ctz(special);
+    to += ctz(special);
+    if (from + 1 >= end) break;
+    if (<u32>load<u8>(from) != BACKSLASH) break;
+    const byte = simpleEscape(load<u8>(from, 1));
+    if (byte == 0) break;
+    store<u8>(to, <u8>byte);
+    from += 2;
+    to++;
   }
-  // Without a special byte, too, this is past the chunk's end.
-  from += ctz(special);
-  to += ctz(special);
   if (from > end) {
     to -= from - end;
     from = end;

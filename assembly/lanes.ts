@@ -119,7 +119,7 @@ export function laneFullest(): u32 {
   return fullest;
 }
 
-/** Entry of a key in a slot's lane, 0 when it is not held. */
+/** Entry of a key in a slot's lane, 0 when it is not held (M17). */
 export function findEntry(slot: u32, key: u64): u32 {
   let entry = load<u32>(bucketAddress(slot, key));
   while (entry != 0) {

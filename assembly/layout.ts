@@ -184,7 +184,7 @@ export const INDEX_COUNTERS: u32 = 1024;
 /** u32 per slot: the generation that was cleared last, the answer to COLUMN_CLEAR_REQUEST. Atomic. */
 export const INDEX_CLEARED: u32 = 4096;
 export const INDEX_SETS: u32 = INDEX + INDEX_HEAD_SIZE;
-/** The writer's own tables over the sets: reference counts, hash-consing, transitions, quarantine. */
+/** The writer's own tables over the sets: reference counts, hash-consing, quarantine (`index-private.ts`). */
 export const INDEX_PRIVATE: u32 = INDEX_SETS + SETS_MAX * MASK_SIZE;
 export const INDEX_PRIVATE_SIZE: u32 = 4194304;
 /** Keys that the lanes have given up, on their way to `removeBlocks`: BLOCKS_MAX u64, first in the private area. */

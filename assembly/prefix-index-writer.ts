@@ -11,7 +11,8 @@
  *   before    A     B     C     ·           … and if it passed i before B came, and i+1 after B went, it misses B;
  *   after     B     C     ·     ·           then it sees another version than before its first probe, and probes again.
  */
-import { addToIndexCounter, refWith, refWithout, releaseRef, resetSets, retainRef } from "./holder-sets";
+import { refWith, refWithout, releaseRef, retainRef } from "./holder-refs";
+import { addToIndexCounter, resetSets } from "./holder-sets";
 import {
   COLUMN_CLEAR_REQUEST,
   ENDPOINTS_MAX,

@@ -22,11 +22,11 @@ const STRIDE: u32 = 128;
 /** How often a probe starts again because the writer moved keys meanwhile; then the key counts as absent. */
 const PROBE_ATTEMPTS_MAX: u32 = 8;
 
-/**
- * Bytes at `scratch` of a match: keys u32, depths u32, mask size u32, then masks: the endpoints in play, and one per
- * level of a bisection, of which there are at most log2(STRIDE) + 1.
- */
-export const MATCH_SCRATCH_SIZE: u32 = 2048;
+// Scratch of a match, at most 2 KiB:
+//  0      4        8          128        256
+//  ├──────┼────────┼──────────┼──────────┼──────┬──────┬─────┐   masks: the endpoints in play; then those just
+//  │ keys │ depths │ maskSize │ present  │ lost │ kept │ …   │   lost, and one mask per level of their bisection, of
+//  └──────┴────────┴──────────┴──────────┴──────┴──────┴─────┘   which there are at most log2(STRIDE) + 1
 const MATCH_KEYS: usize = 0;
 const MATCH_DEPTHS: usize = 4;
 const MATCH_MASK_SIZE: usize = 8;

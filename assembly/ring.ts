@@ -1,6 +1,7 @@
 /**
  * A shard's side of the index: its ring to the index writer, and the overlay through which it sees its own picks until
- * the writer has applied them. The ring has one producer and one consumer; head and tail count bytes modulo 2^32.
+ * the writer has applied them. The ring has one producer and one consumer, and each of its words one writer (M4, M6);
+ * head and tail count bytes modulo 2^32.
  *
  *        tail (INDEX_RING_TAIL, the writer's)        head (SHARD_RING_HEAD, the shard's)
  *          ▼                                           ▼

@@ -1,6 +1,6 @@
 /**
- * Composition root of the control thread: creates the shared memory and everything that writes it, starts the shards and
- * the index writer, and serves metrics and health. It never touches a request.
+ * Composition root of the control thread: creates the shared memory and everything that writes it, starts the shards
+ * and the index writer, and serves metrics and health. It never touches a request.
  */
 import { createRequire } from "node:module";
 import { Piscina } from "piscina";

@@ -1,6 +1,6 @@
 /**
- * Composition root of a data shard: one long piscina task that owns its sockets, its gRPC server and its kernel instance
- * over the shared memory. It ends when the control thread says so.
+ * Composition root of a data shard: one long piscina task that owns its sockets, its gRPC server and its kernel
+ * instance over the shared memory. It ends when the control thread says so.
  */
 import { type MessagePort, threadId } from "node:worker_threads";
 import { systemClock } from "./base/clock.ts";

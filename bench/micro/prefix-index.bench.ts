@@ -1,7 +1,7 @@
 /**
- * What a look-up costs: how many leading blocks of a prompt each endpoint holds. The key table stands at its load limit, and
- * look-ups go round many prompts, so that the table is not warmed by the one before. The baseline walks a Map of Sets, and
- * asks a Set only where it is another one than the block's before.
+ * What a look-up costs: how many leading blocks of a prompt each endpoint holds. The key table stands at its load
+ * limit, and look-ups go round many prompts, so that the table is not warmed by the one before. The baseline walks a
+ * Map of Sets, and asks a Set only where it is another one than the block's before.
  */
 import { createHash } from "node:crypto";
 import { Prng } from "../../src/base/prng.ts";
@@ -43,7 +43,7 @@ function lookUpCase(shape: Shape, size: BenchSize, seed: number): MicroBenchCase
   let next = 0;
   let nextPlain = 0;
   return {
-    label: `${shape.blocks} blocks, ${shape.endpoints} endpoints that drop at ${shape.depths} depths`,
+    label: `${shape.blocks} blocks, ${shape.endpoints} endpoints, drop depths: ${shape.depths}`,
     ...(shape.target && {
       target: { text: shape.target.text, met: ({ p50Ns }) => p50Ns <= (shape.target?.maxNs ?? 0) },
     }),

@@ -1,4 +1,7 @@
-/** Programmer errors. One condition each, on in production: a broken invariant stops its thread instead of a wrong answer leaving it. */
+/**
+ * Programmer errors. One condition each, on in production: a broken invariant stops its thread instead of a wrong
+ * answer leaving it.
+ */
 
 class AssertionFailure extends Error {
   override readonly name = "AssertionFailure";

@@ -42,7 +42,8 @@ export function encodeRoutedBody(answer: RoutedAnswer, bodyMutation: BodyMutatio
 function routedMutation({ routed, bodySize = 0, newRequestId, removeHeaders }: RoutedAnswer): CommonAnswer {
   const destination = routed.pick.targets.join(",");
   const setHeaders: HeaderSetting[] = [{ name: DESTINATION_ENDPOINT, value: destination }];
-  // Envoy drops the client's length when it streams a body through a processor, so it must be said again.
+  // A proxy that streams a body through a processor drops the client's length. Envoy takes ours only where its
+  // configuration says `allow_content_length_header`, and sends the body in chunks otherwise.
   if (bodySize > 0) setHeaders.push({ name: "content-length", value: String(bodySize) });
   if (newRequestId !== undefined) setHeaders.push({ name: REQUEST_ID, value: newRequestId });
   return {

@@ -9,9 +9,9 @@ const NAMESPACE = "envoy.lb.subset_hint";
 const KEY = "x-gateway-destination-endpoint-subset";
 
 /**
- * The addresses of the hint, without brackets and ports; undefined when the message has no hint. An empty list allows no
- * endpoint. The Go picker ignores a text; here it is read as a comma-separated list, since ignoring it would send the
- * request where it must not go.
+ * The addresses of the hint, without brackets and ports; undefined when the message has no hint. An empty list allows
+ * no endpoint. The Go picker ignores a text; here it is read as a comma-separated list, since ignoring it would send
+ * the request where it must not go.
  */
 export function readSubsetHint(message: ProcessingRequest): string[] | undefined {
   const hint = readFilterMetadata(message, NAMESPACE)?.[KEY];

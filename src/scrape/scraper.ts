@@ -1,6 +1,7 @@
 /**
  * Scrapes every endpoint's metrics once per tick, each on its own connection and its own timer: a slow endpoint delays
- * only itself. An endpoint whose scrape fails is unreachable until one succeeds; a request in flight to it is not touched.
+ * only itself. An endpoint whose scrape fails is unreachable until one succeeds; a request in flight to it is not
+ * touched.
  */
 import { Client, errors } from "undici";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -135,8 +136,8 @@ class ScrapeLoop {
 }
 
 /**
- * What the exposition says; undefined where it says nothing, or what no load can be: below 0, or infinite as the f32 that
- * decisions read, since one infinite queue would make all others look alike.
+ * What the exposition says; undefined where it says nothing, or what no load can be: below 0, or infinite as the f32
+ * that decisions read, since one infinite queue would make all others look alike.
  */
 export function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
   const read = (spec: MetricSpec): number | undefined => {

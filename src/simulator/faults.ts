@@ -6,7 +6,10 @@ import type { Prng } from "../base/prng.ts";
 
 export type Fault =
   | { readonly kind: "none" }
-  /** Every request ends its connection, whatever its path and the fraction. (A port where nobody listens: `Simulator.kill`.) */
+  /**
+   * Every request ends its connection, whatever its path and the fraction. (A port where nobody listens:
+   * `Simulator.kill`.)
+   */
   | { readonly kind: "refuse" }
   /** The answer is an error with this HTTP status. */
   | { readonly kind: "status"; readonly status: number }

@@ -3,8 +3,8 @@ import { resolveOptions, type SimulatorOptions } from "./options.ts";
 import { type Simulator, startSimulator } from "./simulator.ts";
 
 /**
- * Starts `count` servers, `<name>-0` and so on (a lone one is `<name>`), on consecutive ports from `port`, or on free ones
- * when that is 0. All or none: when one fails to start, those already started are closed.
+ * Starts `count` servers, `<name>-0` and so on (a lone one is `<name>`), on consecutive ports from `port`, or on free
+ * ones when that is 0. All or none: when one fails to start, those already started are closed.
  */
 export async function startFleet(count: number, options: SimulatorOptions = {}): Promise<Simulator[]> {
   const { name, port } = resolveOptions(options);

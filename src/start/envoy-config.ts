@@ -7,15 +7,34 @@ export interface EnvoyOptions {
   readonly host: string;
   readonly port: number;
   readonly adminPort: number;
-  readonly picker: { readonly host: string; readonly port: number };
-  /** Send requests on without a pick while the picker cannot be asked. */
-  readonly failOpen: boolean;
+  readonly picker: Address;
+  /** What becomes of requests while the picker cannot be asked. Without it they fail with 500. */
+  readonly failOpen?: FailOpen;
 }
+
+/**
+ * Sends requests on without a pick. A body that is streamed through a picker cannot be taken back when that fails, so Envoy
+ * has to know beforehand, by health checks: between the picker's end and the next check, requests with a body still fail.
+ */
+export interface FailOpen {
+  /** They take turns. */
+  readonly servers: readonly Address[];
+  /** Port of the picker's gRPC health. */
+  readonly pickerHealthPort: number;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const DESTINATION_HEADER = "x-gateway-destination-endpoint";
 
 /** Envoy waits at most this long for a picker that holds a request in its queue. */
 const MESSAGE_TIMEOUT = "600s";
 
 export function envoyConfig({ host, port, adminPort, picker, failOpen }: EnvoyOptions): object {
+  const failsOpen = failOpen !== undefined;
   return {
     admin: { address: socketAddress(host, adminPort) },
     static_resources: {
@@ -26,18 +45,23 @@ export function envoyConfig({ host, port, adminPort, picker, failOpen }: EnvoyOp
           filter_chains: [
             {
               filters: [
-                { name: "envoy.filters.network.http_connection_manager", typed_config: connectionManager(failOpen) },
+                { name: "envoy.filters.network.http_connection_manager", typed_config: connectionManager(failsOpen) },
               ],
             },
           ],
         },
       ],
-      clusters: [modelServers(), pickerCluster(picker)],
+      clusters: [
+        modelServers(),
+        pickerCluster(picker, failOpen?.pickerHealthPort),
+        ...(failOpen === undefined ? [] : [staticCluster("fallback", failOpen.servers)]),
+      ],
     },
   };
 }
 
-function connectionManager(failOpen: boolean): object {
+function connectionManager(failsOpen: boolean): object {
+  const toPicked = { match: { prefix: "/" }, route: { cluster: "model-servers", timeout: "0s" } };
   return {
     "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     stat_prefix: "requests",
@@ -46,12 +70,13 @@ function connectionManager(failOpen: boolean): object {
         {
           name: "all",
           domains: ["*"],
-          routes: [{ match: { prefix: "/" }, route: { cluster: "model-servers", timeout: "0s" } }],
+          routes: failsOpen ? fallbackRoutes() : [toPicked],
         },
       ],
     },
     http_filters: [
-      { name: "envoy.filters.http.ext_proc", typed_config: externalProcessor(failOpen) },
+      ...(failsOpen ? [{ name: "envoy.filters.http.header_mutation", typed_config: withoutDestination() }] : []),
+      { name: "envoy.filters.http.ext_proc", typed_config: externalProcessor(failsOpen) },
       {
         name: "envoy.filters.http.router",
         typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -60,11 +85,28 @@ function connectionManager(failOpen: boolean): object {
   };
 }
 
-function externalProcessor(failOpen: boolean): object {
+/** A request that was picked has a destination; the others take turns. */
+function fallbackRoutes(): object[] {
+  const isPicked = { prefix: "/", headers: [{ name: DESTINATION_HEADER, present_match: true }] };
+  return [
+    { match: isPicked, route: { cluster: "model-servers", timeout: "0s" } },
+    { match: { prefix: "/" }, route: { cluster: "fallback", timeout: "0s" } },
+  ];
+}
+
+/** A destination of the client's own would be followed while no picker overwrites it. */
+function withoutDestination(): object {
+  return {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+    mutations: { request_mutations: [{ remove: DESTINATION_HEADER }] },
+  };
+}
+
+function externalProcessor(failsOpen: boolean): object {
   return {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
     grpc_service: { envoy_grpc: { cluster_name: "picker", authority: "localhost" }, timeout: "10s" },
-    failure_mode_allow: failOpen,
+    failure_mode_allow: failsOpen,
     message_timeout: MESSAGE_TIMEOUT,
     processing_mode: {
       request_header_mode: "SEND",
@@ -84,25 +126,49 @@ function modelServers(): object {
     type: "ORIGINAL_DST",
     lb_policy: "CLUSTER_PROVIDED",
     connect_timeout: "5s",
-    original_dst_lb_config: { use_http_header: true, http_header_name: "x-gateway-destination-endpoint" },
+    original_dst_lb_config: { use_http_header: true, http_header_name: DESTINATION_HEADER },
     circuit_breakers: WIDE_OPEN,
   };
 }
 
-function pickerCluster({ host, port }: EnvoyOptions["picker"]): object {
-  const endpoint = { endpoint: { address: socketAddress(host, port) } };
+function pickerCluster(picker: Address, healthPort: number | undefined): object {
   return {
-    name: "picker",
-    type: "STATIC",
-    connect_timeout: "5s",
+    ...staticCluster("picker", [picker], healthPort),
+    ...(healthPort !== undefined && {
+      health_checks: [HEALTH_CHECK],
+      // By default a cluster whose hosts are all unhealthy is asked all the same.
+      common_lb_config: { healthy_panic_threshold: { value: 0 } },
+    }),
     typed_extension_protocol_options: {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         explicit_http_config: { http2_protocol_options: {} },
       },
     },
+  };
+}
+
+const HEALTH_CHECK = {
+  grpc_health_check: { service_name: "envoy.service.ext_proc.v3.ExternalProcessor" },
+  timeout: "1s",
+  interval: "1s",
+  // Otherwise a cluster without traffic is checked once a minute.
+  no_traffic_interval: "1s",
+  unhealthy_threshold: 1,
+  healthy_threshold: 1,
+};
+
+function staticCluster(name: string, addresses: readonly Address[], healthPort?: number): object {
+  const health = healthPort === undefined ? {} : { health_check_config: { port_value: healthPort } };
+  const endpoints = addresses.map(({ host, port }) => ({
+    endpoint: { address: socketAddress(host, port), ...health },
+  }));
+  return {
+    name,
+    type: "STATIC",
+    connect_timeout: "5s",
     circuit_breakers: WIDE_OPEN,
-    load_assignment: { cluster_name: "picker", endpoints: [{ lb_endpoints: [endpoint] }] },
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
   };
 }
 

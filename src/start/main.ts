@@ -116,10 +116,7 @@ async function startProxy(flags: StartFlags): Promise<void> {
   }
   const configFile = path.join(folder, "envoy.json");
   const picker = { host: HOST, port: flags.grpcPort };
-  writeFileSync(
-    configFile,
-    JSON.stringify(envoyConfig({ host: HOST, port: flags.port, adminPort: 0, picker, failOpen: false })),
-  );
+  writeFileSync(configFile, JSON.stringify(envoyConfig({ host: HOST, port: flags.port, adminPort: 0, picker })));
   const command = process.env["ENVOY_BIN"] ?? "envoy";
   const args = ["-c", configFile, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"];
   const envoy = startProgram({ name: "envoy", command, args, onOutputLine: print, onErrorLine: print });

@@ -29,7 +29,8 @@ export function startProgram({ name, command, args, onOutputLine, onErrorLine }:
   createInterface({ input: child.stderr }).on("line", onErrorLine);
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`${name} could not be started: ${error.message}`));
-    child.once("exit", (code, signal) => resolve(`${name} ended (${signal ?? `exit code ${code}`})`));
+    // Not at "exit": its last words may not have been read then.
+    child.once("close", (code, signal) => resolve(`${name} ended (${signal ?? `exit code ${code}`})`));
   });
   return { name, pid: child.pid ?? 0, ended, end: () => endChild(child, ended) };
 }

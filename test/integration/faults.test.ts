@@ -142,8 +142,9 @@ describe("conversations that break off", () => {
   const WINDOW_COUNT = 32;
   const SEED = 7;
 
-  // Strategy: random requests (good, bad, cut, unread) over four connections, each cancelled, half-closed or answered to
-  // its end at a random point. Invariant: at the end nothing is charged, no stream is open, and every window is free.
+  // Strategy: random requests (good, bad, cut, unread) over four connections, each cancelled, half-closed or answered
+  // to its end at a random point. Invariant: at the end nothing is charged, no stream is open, and every window is
+  // free.
   it(`leave nothing behind (${CONVERSATIONS_COUNT} of them, seed ${SEED})`, async () => {
     const epp = await startTestEpp(addressesOf(await startSimulators(3)), { streamWindowCount: WINDOW_COUNT });
     const prng = new Prng(SEED);

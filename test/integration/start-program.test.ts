@@ -94,7 +94,9 @@ describe("npm start", () => {
     program.signal("SIGTERM");
     await program.ended;
     for (const port of [ports.port, ports.grpc, ports.health, ports.metrics, ports.server, ports.server + 1]) {
-      await (await occupyPort(port)).release();
+      const occupied = await occupyPort(port);
+      expect(occupied.port).toBe(port);
+      await occupied.release();
     }
   });
 });

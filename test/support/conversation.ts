@@ -1,6 +1,6 @@
 /**
- * Conversations without a socket: a real director over a kernel of its own, and streams that a test feeds and reads. Time
- * moves by `turn` only, which runs what production defers to the end of an event-loop turn.
+ * Conversations without a socket: a real director over a kernel of its own, and streams that a test feeds and reads.
+ * Time moves by `turn` only, which runs what production defers to the end of an event-loop turn.
  */
 import { ManualClock } from "../../src/base/clock.ts";
 import type { EppError } from "../../src/base/errors.ts";

@@ -1,4 +1,7 @@
-/** A program for `signals.test.ts`: says when it can be signalled, and ends quickly, never, or badly, as its argument says. */
+/**
+ * A program for `signals.test.ts`: says when it can be signalled, and ends quickly, never, or badly, as its argument
+ * says.
+ */
 import { endOnSignal } from "../../dist/src/platform/signals.js";
 
 const [how] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 /**
- * A small ext_proc client over real sockets: one connection, scripted conversations, our own codec. It says what the test
- * says, also what no proxy would.
+ * A small ext_proc client over real sockets: one connection, scripted conversations, our own codec. It says what the
+ * test says, also what no proxy would.
  */
 import { Client, type ClientDuplexStream, credentials, type StatusObject } from "@grpc/grpc-js";
 import { systemClock } from "../../src/base/clock.ts";

@@ -20,7 +20,7 @@ export interface MessageOracle {
 }
 
 /** Encodes and decodes one message type, by its full name. */
-function messageOracle(typeName: string): MessageOracle {
+export function messageOracle(typeName: string): MessageOracle {
   const type = root.lookupType(typeName);
   return {
     encode: (object) => Buffer.from(type.encode(type.fromObject(object)).finish()),
@@ -31,6 +31,8 @@ function messageOracle(typeName: string): MessageOracle {
 export const requestOracle: MessageOracle = messageOracle("envoy.service.ext_proc.v3.ProcessingRequest");
 export const responseOracle: MessageOracle = messageOracle("envoy.service.ext_proc.v3.ProcessingResponse");
 export const structOracle: MessageOracle = messageOracle("google.protobuf.Struct");
+export const healthRequestOracle: MessageOracle = messageOracle("grpc.health.v1.HealthCheckRequest");
+export const healthResponseOracle: MessageOracle = messageOracle("grpc.health.v1.HealthCheckResponse");
 
 type PlainValue = null | number | string | boolean | readonly PlainValue[] | { readonly [key: string]: PlainValue };
 

@@ -37,7 +37,10 @@ export interface WeightedScorer {
 export interface TestFleet extends TestKernel {
   readonly shards: readonly ShardMemory[];
   readonly columns: EndpointColumns;
-  /** Scores of each endpoint by the only scorer, in the order of the endpoints, for a request without a prompt or a window's. */
+  /**
+   * Scores of each endpoint by the only scorer, in the order of the endpoints, for a request without a prompt or a
+   * window's.
+   */
   scores(window?: number): number[];
   /** Scans a chat body on shard 0 and returns its window. */
   scan(prompt: string, options?: { model?: string; shard?: number }): number;

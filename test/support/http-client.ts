@@ -18,8 +18,13 @@ export interface HttpExchange {
   readonly response: Promise<IncomingMessage>;
 }
 
-/** Sends a request to a port of the loopback interface; the body, if any, at once and with its length. */
-export function beginHttp(port: number, options: RequestOptions = {}, body?: Buffer): HttpExchange {
+/** Sends a request to a port of the loopback interface: a body with its length, or pieces without one. */
+export function beginHttp(
+  port: number,
+  options: RequestOptions = {},
+  body?: Buffer,
+  pieces: readonly Buffer[] = [],
+): HttpExchange {
   const outgoing = request({
     host: "127.0.0.1",
     port,
@@ -32,6 +37,7 @@ export function beginHttp(port: number, options: RequestOptions = {}, body?: Buf
     outgoing.on("error", reject);
   });
   if (body !== undefined) outgoing.setHeader("content-length", body.length);
+  for (const piece of pieces) outgoing.write(piece);
   outgoing.end(body);
   return { request: outgoing, response };
 }

@@ -1,6 +1,6 @@
 /**
- * The prefix index as a plain model (`Map<key, Set<slot>>`), and a handle on the real one that tests can compare with it.
- * Chains are made as the kernel makes them: a key is a hash of the block and of the key before it.
+ * The prefix index as a plain model (`Map<key, Set<slot>>`), and a handle on the real one that tests can compare with
+ * it. Chains are made as the kernel makes them: a key is a hash of the block and of the key before it.
  */
 import type { Kernel } from "../../src/wasm/kernel.ts";
 import { layout } from "../../src/wasm/layout.ts";
@@ -90,7 +90,9 @@ export class TestIndex {
     return this.kernel.removeBlocks(slot, this.putKeys(keys), keys.length);
   }
 
-  /** Depths by slot, for the candidates in the order given. `overlay`: own picks that are not applied yet count as well. */
+  /**
+   * Depths by slot, for the candidates in the order given. `overlay`: own picks that are not applied yet count as well.
+   */
   depths(
     keys: readonly bigint[],
     candidates: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * The endpoints file: `{endpoints: [{name, namespace?, address, port, labels?}]}`, YAML or JSON, the Go picker's format.
- * Ours also takes IPv6 and a port as a number. Unknown fields are ignored, as there.
+ * The endpoints file: `{endpoints: [{name, namespace?, address, port, labels?}]}`, YAML or JSON, the Go picker's
+ * format. Ours also takes IPv6 and a port as a number. Unknown fields are ignored, as there.
  */
 import { readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";

@@ -93,7 +93,7 @@ describe.each(KERNEL_BUILDS)("lanes, %s build", (build) => {
     expect(lanes.brokenInvariant()).toBe("");
   });
 
-  test("eviction takes the least recently used chain first, its tail before its head, and leaves what must be kept", () => {
+  test("eviction takes the oldest chain first, its tail before its head, and leaves what must be kept", () => {
     const lanes = new TestLanes(build, 100, 100);
     const [old, recent] = [chainNamed(1, 3), chainNamed(2, 3)];
     lanes.use(5, old);
@@ -143,6 +143,20 @@ describe.each(KERNEL_BUILDS)("lanes, %s build", (build) => {
     expect(lanes.lanes.fullest()).toBe(1023);
     lanes.evict(1023, 3, 0);
     expect(lanes.lanes.fullest()).toBe(7);
+  });
+
+  test.each([
+    ["an entry counted that is not there", layout.LANES_USED],
+    ["a lane that counts one more", layout.LANES_RECORDS + 5 * layout.LANE_STRIDE + layout.LANE_COUNT],
+    ["a lane that ends elsewhere", layout.LANES_RECORDS + 5 * layout.LANE_STRIDE + layout.LANE_OLDEST],
+    ["an entry that was never issued", layout.LANES_ISSUED],
+  ])("the checker finds %s", (_, word) => {
+    const lanes = new TestLanes(build, 10, 10);
+    lanes.use(5, chainNamed(1, 3));
+    expect(lanes.brokenInvariant()).toBe("");
+    const words = new Uint32Array(lanes.lanes.memory.buffer);
+    words[word / 4] = (words[word / 4] as number) + 1;
+    expect(lanes.brokenInvariant()).toMatch(/^M17 /);
   });
 
   test("after any use and eviction of random prompts a lane is a least-recently-used list, and prefix-closed", () => {

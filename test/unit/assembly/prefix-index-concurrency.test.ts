@@ -1,8 +1,8 @@
 /**
  * Readers on threads of their own while the writer changes the index. Strategy: a small, nearly full table (one version
- * window, long runs, so that most deletions move other keys) and a small set pool (so that ids are reused all the time).
- * Each endpoint may only ever hold a fixed part of a chain, so a reader can tell an invented holder without knowing what
- * the writer has just done; and some endpoints hold a chain all the time, so a reader can tell a lost one.
+ * window, long runs, so that most deletions move other keys) and a small set pool (so that ids are reused all the
+ * time). Each endpoint may only ever hold a fixed part of a chain, so a reader can tell an invented holder without
+ * knowing what the writer has just done; and some endpoints hold a chain all the time, so a reader can tell a lost one.
  */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";

@@ -1,10 +1,10 @@
 /**
  * Scorers, weights and totals against the plain model of `decision-model.ts`, over random fleets.
  *
- * Strategy: fleets of 1 to 1,024 endpoints in scattered slots; values known, unknown, stale or exactly as old as the limit;
- * unreachable endpoints, sometimes all of them; requests in flight from two shards; 0 to 16 scorers with weights of any
- * sign; prompts of which some endpoints hold a part. Invariant: scores, totals, ties and the pick equal the model's, bit
- * for bit.
+ * Strategy: fleets of 1 to 1,024 endpoints in scattered slots; values known, unknown, stale or exactly as old as the
+ * limit; unreachable endpoints, sometimes all of them; requests in flight from two shards; 0 to 16 scorers with weights
+ * of any sign; prompts of which some endpoints hold a part. Invariant: scores, totals, ties and the pick equal the
+ * model's, bit for bit.
  */
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";

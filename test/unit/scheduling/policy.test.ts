@@ -215,7 +215,8 @@ describe("a configuration that cannot be used", () => {
       name: "a producer in a profile",
       given: config([], [ref("approx-prefix-cache-producer")]),
       fault:
-        'schedulingProfiles "default".plugins[0]: "approx-prefix-cache-producer" is a producer; a profile lists scorers and one picker',
+        'schedulingProfiles "default".plugins[0]: "approx-prefix-cache-producer" is a producer; ' +
+        "a profile lists scorers and one picker",
     },
     {
       name: "a profile handler in a profile",

@@ -1,216 +1,18 @@
 /**
- * The index writer: from the shards' rings to the index. Both sides run in this thread; `index-writer-thread.test.ts`
- * parts them.
+ * The index writer: from the shards' rings to the index, within all capacities. On its own thread:
+ * `index-writer-thread.test.ts`.
  */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";
-import { IndexControl } from "../../../src/wasm/index-control.ts";
-import { IndexWriter, type IndexWriterOptions } from "../../../src/wasm/index-writer.ts";
 import { layout } from "../../../src/wasm/layout.ts";
-import { chainNamed, chainOf, TestIndex } from "../../support/index-model.ts";
-import { KERNEL_BUILDS, type KernelBuild, type TestKernel, testKernel } from "../../support/kernel.ts";
-
-interface Fixture {
-  readonly kernel: TestKernel;
-  readonly writer: IndexWriter;
-  readonly control: IndexControl;
-  /** One handle per shard. */
-  readonly shards: readonly [TestIndex, TestIndex];
-  restartWriter(): IndexWriter;
-}
-
-/** Two shards, 2^12 key slots, and slots 0 … 9 given to endpoints of generation 1. */
-function fixture(build: KernelBuild, options: Partial<IndexWriterOptions> = {}): Fixture {
-  const kernel = testKernel(build, { shardCount: 2, indexSlotsLog2: 12, streamWindowCount: 1 });
-  const columns = new EndpointColumns(kernel.memory);
-  for (let slot = 0; slot < 10; slot++) columns.add(slot, `10.0.0.${slot}:8000`);
-  const lanes = { blocksPerEndpoint: 2_000, blocksTotal: 10_000 };
-  const restartWriter = (): IndexWriter => new IndexWriter({ memory: kernel.memory, build, lanes, ...options });
-  const shards = [new TestIndex(kernel, 0), new TestIndex(kernel, 1)] as const;
-  return { kernel, writer: restartWriter(), control: new IndexControl(kernel.memory), shards, restartWriter };
-}
-
-/** Keys in a lane, newest first. */
-function laneKeys(writer: IndexWriter, slot: number): bigint[] {
-  const { kernel, memory } = writer.lanes;
-  const count = kernel.laneKeys(slot, layout.LANES_KEYS, layout.BLOCKS_MAX);
-  return [...new BigUint64Array(memory.buffer, layout.LANES_KEYS, count)];
-}
-
-/** Lanes and table know the same holders, and all invariants of both hold. */
-function expectConsistent({ writer, shards }: Fixture, hint = ""): void {
-  const [index] = shards;
-  expect(index.brokenInvariant(), hint).toBe("");
-  expect(writer.lanes.kernel.checkLanes(layout.LANES_EVICTED), hint).toBe(0);
-  const distinct = new Set<bigint>();
-  for (let slot = 0; slot < 10; slot++) {
-    for (const key of laneKeys(writer, slot)) {
-      distinct.add(key);
-      expect(index.depths([key], [slot]), hint).toEqual([1]);
-    }
-  }
-  expect(index.keyCount(), hint).toBe(distinct.size);
-}
+import { expectConsistent, indexFixture, laneKeys } from "../../support/index-fixture.ts";
+import { chainNamed, chainOf, type TestIndex } from "../../support/index-model.ts";
+import { KERNEL_BUILDS } from "../../support/kernel.ts";
 
 describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
-  test("what a shard picked is seen by it at once, and by the other shard once the writer has applied it", () => {
-    const all = fixture(build);
-    const [first, second] = all.shards;
-    const chain = chainNamed(1, 20);
-    expect(first.push(3, 1, chain)).toBe(true);
-    expect(first.depths(chain, [2, 3, 4], "overlay")).toEqual([0, 20, 0]);
-    expect(first.depths(chain, [2, 3, 4])).toEqual([0, 0, 0]);
-    expect(second.depths(chain, [2, 3, 4], "overlay")).toEqual([0, 0, 0]);
-    expect(all.writer.drain()).toBe(1);
-    for (const shard of all.shards) expect(shard.depths(chain, [2, 3, 4])).toEqual([0, 20, 0]);
-    expect(all.writer.drain()).toBe(0);
-    expectConsistent(all);
-  });
-
-  test("the overlay gives the part that a prompt shares with an own pick, the longest of several", () => {
-    const { shards } = fixture(build);
-    const chain = chainNamed(1, 40);
-    const sibling = chainOf([9, 9, 9], chain[24]);
-    shards[0].push(3, 1, [...chain.slice(0, 25), ...sibling]);
-    shards[0].push(3, 1, chain.slice(0, 10));
-    shards[0].push(4, 1, chain.slice(0, 12));
-    shards[0].push(5, 1, chainNamed(2, 40));
-    for (const length of [1, 2, 11, 12, 13, 24, 25, 26, 40]) {
-      const expected = [Math.min(25, length), Math.min(12, length), 0];
-      expect(shards[0].depths(chain.slice(0, length), [3, 4, 5], "overlay")).toEqual(expected);
-    }
-  });
-
-  test("the overlay raises what the index knows, and never lowers it", () => {
-    const all = fixture(build);
-    const [shard] = all.shards;
-    const chain = chainNamed(1, 30);
-    shard.push(3, 1, chain.slice(0, 20));
-    all.writer.drain();
-    shard.push(3, 1, chain.slice(0, 5));
-    expect(shard.depths(chain, [3], "overlay")).toEqual([20]);
-    shard.push(3, 1, chain);
-    expect(shard.depths(chain, [3], "overlay")).toEqual([30]);
-  });
-
-  test("the overlay ends with the record's application: what is evicted afterwards is not seen any more", () => {
-    const all = fixture(build);
-    const [shard] = all.shards;
-    const chain = chainNamed(1, 20);
-    shard.push(3, 1, chain);
-    all.writer.drain();
-    all.writer.clearEndpoint(3);
-    expect(shard.depths(chain, [3], "overlay")).toEqual([0]);
-    expectConsistent(all);
-  });
-
-  test("a record that is applied while a read is under way stays in that read's overlay", () => {
-    const { kernel, writer, shards } = fixture(build);
-    const [shard] = shards;
-    const chain = chainNamed(1, 20);
-    shard.push(3, 1, chain);
-    const depths = shard.shard + layout.SHARD_SCRATCH + 20_480;
-    kernel.kernel.readBegin(shard.shard);
-    // What `matchKeys` would see before the record is applied: nothing.
-    kernel.view.setUint16(depths + 3 * 2, 0, true);
-    writer.drain();
-    kernel.kernel.overlayMatch(shard.shard, shard.putKeys(chain), 20, depths);
-    kernel.kernel.readEnd(shard.shard);
-    expect(kernel.view.getUint16(depths + 3 * 2, true)).toBe(20);
-  });
-
-  test("the overlay passes over a pick whose endpoint has left the slot", () => {
-    const { kernel, shards } = fixture(build);
-    const chain = chainNamed(1, 20);
-    shards[0].push(3, 1, chain);
-    new EndpointColumns(kernel.memory).add(3, "10.0.0.99:8000");
-    expect(shards[0].depths(chain, [3], "overlay")).toEqual([0]);
-  });
-
-  test("a record that was applied and overwritten within a read is not taken for one", () => {
-    // Lap 1: one record of 24 bytes, then some of 16,400. Lap 2: only such of 16,400, so that the header of a record of
-    // lap 1 is overwritten by keys 1 and 2 of one of lap 2, and its first key by key 3.
-    const { kernel, writer, shards } = fixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 1_000 } });
-    const [shard] = shards;
-    const depths = shard.shard + layout.SHARD_SCRATCH + 20_480;
-    const prompt = chainNamed(1, 1);
-    const filler = chainNamed(2, layout.BLOCKS_MAX);
-    const forged = [filler[0] as bigint, 5n << 32n, (1n << 32n) | 1n, ...prompt, ...filler.slice(4)];
-    kernel.kernel.readBegin(shard.shard);
-    shard.push(3, 1, chainNamed(3, 1));
-    for (let record = 0; record < 70; record++) {
-      expect(shard.push(3, 1, record < 63 ? filler : forged)).toBe(true);
-      while (writer.drain() > 0);
-    }
-    kernel.bytes.fill(0, depths, depths + 2_048);
-    kernel.kernel.overlayMatch(shard.shard, shard.putKeys(prompt), 1, depths);
-    kernel.kernel.readEnd(shard.shard);
-    expect(kernel.view.getUint16(depths + 5 * 2, true)).toBe(0);
-  });
-
-  test("the overlay shows the last OVERLAY_MAX picks", () => {
-    const { shards } = fixture(build);
-    const [shard] = shards;
-    for (let name = 0; name <= layout.OVERLAY_MAX; name++) shard.push(name % 10, 1, chainNamed(name, 2));
-    expect(shard.depths(chainNamed(0, 2), [0], "overlay")).toEqual([0]);
-    expect(shard.depths(chainNamed(1, 2), [1], "overlay")).toEqual([2]);
-    expect(shard.depths(chainNamed(layout.OVERLAY_MAX, 2), [layout.OVERLAY_MAX % 10], "overlay")).toEqual([2]);
-  });
-
-  test("a full ring refuses a pick and counts that; after a drain it takes picks again, over many laps", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 300, blocksTotal: 3_000 } });
-    const { kernel, writer, shards } = all;
-    const [shard] = shards;
-    const refused = (): bigint => {
-      return kernel.view.getBigUint64(shard.shard + layout.SHARD_COUNTERS + layout.SHARD_COUNTER_RING_FULL * 8, true);
-    };
-    const prng = new Prng(20_261_122);
-    const head = (): number => kernel.view.getUint32(shard.shard + layout.SHARD_RING_HEAD, true);
-    let name = 0;
-    let pushed = 0;
-    for (let lap = 0; lap < 6; lap++) {
-      const refusedBefore = refused();
-      let last: bigint[] = [];
-      let length = 0;
-      // Odd lengths, so that the records do not divide the ring and each lap ends with padding.
-      for (let isTaken = true; isTaken; name++) {
-        length = 1 + 2 * prng.nextBelow(500);
-        isTaken = shard.push(name % 10, 1, chainNamed(name, length));
-        if (isTaken) {
-          last = chainNamed(name, length);
-          pushed++;
-        }
-      }
-      expect(refused()).toBe(refusedBefore + 1n);
-      const lastSlot = (name - 2) % 10;
-      expect(shard.depths(last, [lastSlot], "overlay")).toEqual([last.length]);
-      while (writer.drain() > 0);
-      expect(shard.counter(layout.INDEX_COUNTER_RECORDS)).toBe(pushed);
-      expect(shard.depths(last, [lastSlot], "overlay")).toEqual([Math.min(last.length, 300)]);
-      expect(shard.depths(chainNamed(name - 1, length), [(name - 1) % 10], "overlay")).toEqual([0]);
-    }
-    expect(head()).toBeGreaterThan(5 * layout.RING_SIZE);
-    expectConsistent(all);
-  });
-
-  test("ring positions go around 2^32", () => {
-    const all = fixture(build);
-    const [shard] = all.shards;
-    const start = 0xffff_0000 - 8192;
-    all.kernel.view.setUint32(shard.shard + layout.SHARD_RING_HEAD, start, true);
-    all.kernel.view.setUint32(layout.INDEX + layout.INDEX_RING_TAIL, start, true);
-    for (let name = 0; name < 40; name++) {
-      const chain = chainNamed(name, 501);
-      expect(shard.push(name % 10, 1, chain)).toBe(true);
-      expect(shard.depths(chain, [name % 10], "overlay")).toEqual([501]);
-      if (name % 7 === 0) while (all.writer.drain() > 0);
-    }
-    expect(all.kernel.view.getUint32(shard.shard + layout.SHARD_RING_HEAD, true)).toBeLessThan(start);
-  });
-
   test("a record of a generation that has left its slot is dropped and counted", () => {
-    const all = fixture(build);
+    const all = indexFixture(build);
     const [shard] = all.shards;
     shard.push(3, 2, chainNamed(1, 5));
     shard.push(3, 1, chainNamed(2, 5));
@@ -223,7 +25,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("an endpoint that is cleared holds nothing, the others keep what they share with it", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 5_000, blocksTotal: 10_000 } });
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 5_000, blocksTotal: 10_000 } });
     const [shard] = all.shards;
     const chain = chainNamed(1, 800);
     for (const slot of [2, 3, 4, 5]) shard.push(slot, 1, chain);
@@ -246,7 +48,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("an endpoint's lane forgets its least recently used prompt, tail first", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 50, blocksTotal: 1_000 } });
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 50, blocksTotal: 1_000 } });
     const [shard] = all.shards;
     const [old, recent] = [chainNamed(1, 30), chainNamed(2, 30)];
     for (const chain of [old, recent]) shard.push(3, 1, chain);
@@ -263,7 +65,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("when all lane entries are in use, the endpoint with most blocks gives some up", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 500, blocksTotal: 600 } });
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 500, blocksTotal: 600 } });
     const [shard] = all.shards;
     shard.push(1, 1, chainNamed(1, 400));
     shard.push(2, 1, chainNamed(2, 150));
@@ -275,8 +77,8 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expectConsistent(all);
   });
 
-  test("an endpoint that holds most, and nothing but the prompt in hand, does not evict that prompt's head for its tail", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 100 } });
+  test("the endpoint that holds most does not evict the head of the prompt in hand for its tail", () => {
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 100 } });
     const [shard] = all.shards;
     const chain = chainNamed(1, 80);
     shard.push(1, 1, chain.slice(0, 60));
@@ -290,7 +92,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("a full table takes room from the endpoint with most blocks; what finds none is refused and counted", () => {
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 5_000, blocksTotal: 50_000 } });
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 5_000, blocksTotal: 50_000 } });
     const [shard] = all.shards;
     const limit = Math.floor((4096 * layout.INDEX_LOAD_PERCENT) / 100);
     shard.push(1, 1, chainNamed(1, 2_000));
@@ -315,7 +117,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("a set pool that is used up cuts the chain where the refused set would begin", () => {
-    const all = fixture(build, { setLimit: 3 });
+    const all = indexFixture(build, { setLimit: 3 });
     const [shard] = all.shards;
     const chain = chainNamed(1, 30);
     for (const [slot, depth] of [
@@ -336,13 +138,13 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expectConsistent(all);
   });
 
-  test("after any random prompts the index shows just what the lanes hold, prefix-closed, within all capacities", () => {
+  test("after any prompts the index shows just what the lanes hold, prefix-closed, within all capacities", () => {
     // Strategy: 10 endpoints of 60 blocks with 400 entries between them; random prompts of a random tree from two
     // shards, sometimes a cleared endpoint. Invariants after each drain: all of the kernel's, the same holders in lanes
     // and table, prefix-closure (M11), and jump search equal to the linear walk.
     const seed = 20_261_123;
     const prng = new Prng(seed);
-    const all = fixture(build, { lanes: { blocksPerEndpoint: 60, blocksTotal: 400 }, setLimit: 1_024 });
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 60, blocksTotal: 400 }, setLimit: 1_024 });
     const [index] = all.shards;
     const parents = new Map<bigint, bigint | undefined>();
     const slots = Array.from({ length: 10 }, (_, slot) => slot);
@@ -371,7 +173,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("a new writer after one that died begins with an empty index, which the rings fill again", () => {
-    const all = fixture(build);
+    const all = indexFixture(build);
     const [shard] = all.shards;
     const chain = chainNamed(1, 30);
     for (const slot of [1, 2, 3]) shard.push(slot, 1, chain);
@@ -389,7 +191,7 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
   });
 
   test("a writer that is told to stop, or has work, does not lie down to sleep", () => {
-    const all = fixture(build);
+    const all = indexFixture(build);
     const doorbell = (): number => all.kernel.view.getUint32(layout.INDEX + layout.INDEX_SLEEPING, true);
     // A sleep of any length would be longer than the test may take.
     all.shards[1].push(3, 1, chainNamed(1, 5));
@@ -402,12 +204,5 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     all.writer.waitForWork(3_600_000);
     expect(all.writer.isStopRequested()).toBe(true);
     expect(doorbell()).toBe(0);
-  });
-
-  test("pushing to a ring takes the doorbell back, so that one sleep is ended by one wake-up", () => {
-    const { kernel, shards } = fixture(build);
-    kernel.view.setUint32(layout.INDEX + layout.INDEX_SLEEPING, 1, true);
-    shards[0].push(3, 1, chainNamed(1, 5));
-    expect(kernel.view.getUint32(layout.INDEX + layout.INDEX_SLEEPING, true)).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { findSeries, type LabelMatch } from "../../../src/wire/prometheus-text.ts";
+import { parseSamples, type Sample } from "../../support/prometheus-oracle.ts";
 
 const CASES: readonly { name: string; text: string; metric: string; labels?: LabelMatch; value: number | undefined }[] =
   [
@@ -84,17 +85,12 @@ describe("a series of a Prometheus text", () => {
 
 // Random expositions against a parser that reads every line in turn. Names and labels are few and alike, so that names
 // that begin or end with each other, and labels within label values, come up all the time.
-interface Sample {
-  readonly name: string;
-  readonly labels: readonly (readonly [name: string, value: string])[];
-  readonly value: string;
-}
-
-const nameArbitrary = fc.constantFrom("a", "ab", "b:a", "a_b", "ba");
+const nameArbitrary = fc.constantFrom("a", "ab", "b:a", "a_b");
 const labelNameArbitrary = fc.constantFrom("t", "u", "xt", "t_");
 const labelValueArbitrary = fc.oneof(
-  fc.constantFrom("", "b", 't="b"', "}", "{", "\\", '"', "\n", "a 1", "\\n"),
-  fc.string({ unit: "grapheme", maxLength: 4 }),
+  { weight: 3, arbitrary: fc.constantFrom("", "b", 't="b"') },
+  { weight: 1, arbitrary: fc.constantFrom("}", "{", "\\", '"', "\n", "a 1", "\\n") },
+  { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 4 }) },
 );
 const sampleArbitrary: fc.Arbitrary<Sample> = fc.record({
   name: nameArbitrary,
@@ -119,61 +115,29 @@ function formatSample({ name, labels, value }: Sample, hasTime: boolean): string
   return `${name}${labels.length > 0 ? `{${block}}` : ""} ${value}${hasTime ? " 1700000000000" : ""}`;
 }
 
-/** Every sample of a text, character by character. */
-function parseAll(text: string): Sample[] {
-  return text
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => {
-      let at = 0;
-      const until = (ends: string): string => {
-        const start = at;
-        while (at < line.length && !ends.includes(line[at] as string)) at++;
-        return line.slice(start, at);
-      };
-      const name = until("{ ");
-      const labels: [string, string][] = [];
-      if (line[at] === "{") {
-        while (line[at] !== "}") {
-          at++;
-          const label = until("=");
-          at += 2;
-          let value = "";
-          while (line[at] !== '"') {
-            if (line[at] === "\\") value += line[++at] === "n" ? "\n" : (line[at] as string);
-            else value += line[at] as string;
-            at++;
-          }
-          at++;
-          labels.push([label, value]);
-        }
-        at++;
-      }
-      at++;
-      return { name, labels, value: until(" ") };
-    });
-}
-
 describe("a series of a random Prometheus text", () => {
   it("is the first one that a plain parser finds with these labels, in 2,000 texts", () => {
     let found = 0;
+    let foundByLabels = 0;
     const property = fc.property(
-      fc.array(lineArbitrary, { maxLength: 12 }),
+      fc.array(lineArbitrary, { minLength: 6, maxLength: 16 }),
       nameArbitrary,
-      fc.dictionary(labelNameArbitrary, labelValueArbitrary, { maxKeys: 2 }),
+      fc.dictionary(labelNameArbitrary, labelValueArbitrary, { maxKeys: 1 }),
       (lines, name, labels) => {
         const text = lines.join("\n");
-        const sample = parseAll(text).find(
+        const sample = parseSamples(text).find(
           (candidate) =>
             candidate.name === name &&
             Object.entries(labels).every(([label, value]) => new Map(candidate.labels).get(label) === value),
         );
         const number = sample === undefined ? Number.NaN : Number(sample.value.replace("Inf", "Infinity"));
         if (!Number.isNaN(number)) found++;
+        if (!Number.isNaN(number) && Object.keys(labels).length > 0) foundByLabels++;
         expect(findSeries(text, name, labels)).toBe(Number.isNaN(number) ? undefined : number);
       },
     );
     fc.assert(property, { numRuns: 2_000, seed: 20_261_128 });
-    expect(found).toBeGreaterThan(300);
+    expect(found).toBeGreaterThan(200);
+    expect(foundByLabels).toBeGreaterThan(50);
   });
 });
