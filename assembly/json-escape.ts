@@ -1,8 +1,8 @@
 /**
- * Escapes in strings and keys. Three ways: `simpleEscape` for a backslash and a letter, `stageUnits` for runs of \uXXXX,
- * and `resumeEscape`, which reads byte by byte what is cut, bad or half a surrogate pair. Between calls an escape's state
- * is in the window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high surrogate that
- * still lacks its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
+ * Escapes in strings and keys. Three ways: `simpleEscape` for a backslash and a letter, `stageUnits` for runs of
+ * \uXXXX, and `resumeEscape`, which reads byte by byte what is cut, bad or half a surrogate pair. Between calls an
+ * escape's state is in the window: `phase` says how far it is, `value` holds the hex digits so far, `surrogate` a high
+ * surrogate that still lacks its low one. A surrogate that stays alone becomes U+FFFD, as in TextEncoder.
  *
  *   PLAIN ─ \ ─► BACKSLASH ─ u ─► 4 digits missing ─► 3 ─► 2 ─► 1 ─► PLAIN
  *     ▲                │ letter
@@ -22,7 +22,9 @@ export const PHASE_PLAIN: u32 = 0;
 const PHASE_DIGITS: u32 = 4;
 const PHASE_BACKSLASH: u32 = 5;
 
-/** Sets of the letters of simple escapes: quote and slash, of which each stands for itself; backslash, b, f, n, r, t. */
+/**
+ * Sets of the letters of simple escapes: quote and slash, of which each stands for itself; backslash, b, f, n, r, t.
+ */
 const LETTERS_BELOW_64: u64 = 0x0000800400000000;
 const LETTERS_FROM_64: u64 = 0x0014404410000000;
 /** What b, f, n, r and t stand for: 4 bits each, at 4 × bits 1 to 4 of the letter. */
@@ -38,8 +40,8 @@ export function isInEscape(window: usize): bool {
 }
 
 /**
- * Stages what a run of \u escapes stands for, or reads on in an escape that is cut or bad; the first byte is a backslash.
- * Returns the position after it, or, with `isInEscape` true, the chunk's end or a bad byte.
+ * Stages what a run of \u escapes stands for, or reads on in an escape that is cut or bad; the first byte is a
+ * backslash. Returns the position after it, or, with `isInEscape` true, the chunk's end or a bad byte.
  */
 export function stageUnits(window: usize, staging: usize, from: usize, end: usize): usize {
   let to: usize = staging + load<u32>(window, WINDOW_SCAN_STAGED);
@@ -147,7 +149,9 @@ function stageCharacter(window: usize, staging: usize, character: u32): void {
   store<u32>(window, staged + encodeUtf8(staging + staged, character), WINDOW_SCAN_STAGED);
 }
 
-/** The byte that a backslash with this letter stands for, or 0 when there is no such escape. No branch on the letter. */
+/**
+ * The byte that a backslash with this letter stands for, or 0 when there is no such escape. No branch on the letter.
+ */
 export function simpleEscape(letter: u32): u32 {
   const letters: u64 = letter < 64 ? LETTERS_BELOW_64 : LETTERS_FROM_64;
   if (((letters >> (<u64>letter & 63)) & 1) == 0 || letter > 127) return 0;

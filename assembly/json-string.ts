@@ -95,8 +95,9 @@ function stageText(window: usize, staging: usize, from: usize, end: usize): usiz
 }
 
 /**
- * Stages plain bytes and simple escapes, up to any other byte or the chunk's end. Both in one loop whose branches do not
- * depend on where the escapes stand: code and quotations are full of them, and a branch foretold wrongly costs more.
+ * Stages plain bytes and simple escapes, up to any other byte or the chunk's end. Both in one loop whose branches do
+ * not depend on where the escapes stand: code and quotations are full of them, and a branch foretold wrongly costs
+ * more.
  */
 function stagePlain(window: usize, staging: usize, from: usize, end: usize): usize {
   let to: usize = staging + load<u32>(window, WINDOW_SCAN_STAGED);

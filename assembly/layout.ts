@@ -27,7 +27,7 @@ export const MASK_SIZE: u32 = 128;
 export const SHARDS_MAX: u32 = 64;
 /** Block ids of one prompt: 131,072 tokens of 64-token blocks, the field's default cap. The rest is not matched. */
 export const BLOCKS_MAX: u32 = 2048;
-/** Bytes of one block: a multiple of 32, at least 64 tokens of 4 bytes by default, at most this. */
+/** Bytes of one block, at most: a multiple of 4 from 64 on. The default is 64 tokens of 4 bytes. */
 export const BLOCK_SIZE_MAX: u32 = 4096;
 /** Picks of one `decideBatch`. */
 export const PICKS_MAX: u32 = 256;

@@ -118,7 +118,7 @@ function figures(bench: Bench, task: string, benchCase: MicroBenchCase): Figures
 }
 
 /** What a figure is worth nothing without. */
-export function surroundings(): Pick<BenchRecord, "machine" | "node" | "commit" | "date"> {
+function surroundings(): Pick<BenchRecord, "machine" | "node" | "commit" | "date"> {
   const cpu = os.cpus()[0]?.model.trim() ?? "unknown processor";
   return {
     machine: `${cpu}, ${os.cpus().length} cores, ${os.type()} ${os.arch()}`,

@@ -21,6 +21,12 @@ import { instantiateKernel } from "./wasm/kernel.ts";
 import { layout } from "./wasm/layout.ts";
 import { ShardMemory } from "./wasm/shard-memory.ts";
 
+/**
+ * A buffering proxy sends a body in one message, with the headers' attributes and metadata. A body just over the limit
+ * must still arrive, so that it is refused with a reason.
+ */
+const MESSAGE_HEADROOM_SIZE = 1024 * 1024;
+
 /** Names reported to the control thread; further unknown ones are counted as "other" without a report. */
 const REPORTED_NAMES_MAX = layout.NAMES_MAX;
 
@@ -32,6 +38,7 @@ export default async function runShard(task: ShardTask): Promise<void> {
   try {
     transport = await listenGrpcJs({
       ...task.listen,
+      messageSizeMax: task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
       clock: systemClock,
       open: (stream) => new Conversation(stream, context),
     });

@@ -18,7 +18,9 @@ export function pluginTable(): string {
 }
 
 export function dataKeyTable(): string {
-  const rows = Object.values(dataKeys).map(({ name, unit, source }) => [code(name), unit, source]);
+  // A module's exports come in one order when it is compiled, in another one under vitest.
+  const keys = Object.values(dataKeys).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rows = keys.map(({ name, unit, source }) => [code(name), unit, source]);
   return markdownTable(["Key", "Unit", "Where it comes from, and when it is unknown"], rows);
 }
 

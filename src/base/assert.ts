@@ -10,8 +10,3 @@ class AssertionFailure extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);
 }
-
-/** For the `default` of an exhaustive switch. */
-export function unreachable(value: never, what: string): never {
-  throw new AssertionFailure(`${what}: unexpected ${JSON.stringify(value)}`);
-}

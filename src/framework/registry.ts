@@ -3,8 +3,6 @@ import { assert } from "../base/assert.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { PluginDefinition } from "./plugin.ts";
 
-export type PluginKind = PluginDefinition["kind"];
-
 export class PluginRegistry {
   readonly #definitions: ReadonlyMap<string, PluginDefinition>;
 

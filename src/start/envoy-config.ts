@@ -13,8 +13,9 @@ export interface EnvoyOptions {
 }
 
 /**
- * Sends requests on without a pick. A body that is streamed through a picker cannot be taken back when that fails, so Envoy
- * has to know beforehand, by health checks: between the picker's end and the next check, requests with a body still fail.
+ * Sends requests on without a pick. A body that is streamed through a picker cannot be taken back when that fails, so
+ * Envoy has to know beforehand, by health checks: between the picker's end and the next check, requests with a body
+ * still fail.
  */
 export interface FailOpen {
   /** They take turns. */
@@ -74,8 +75,8 @@ function connectionManager(failsOpen: boolean): object {
         },
       ],
     },
+    ...(failsOpen && { early_header_mutation_extensions: [dropDestination()] }),
     http_filters: [
-      ...(failsOpen ? [{ name: "envoy.filters.http.header_mutation", typed_config: withoutDestination() }] : []),
       { name: "envoy.filters.http.ext_proc", typed_config: externalProcessor(failsOpen) },
       {
         name: "envoy.filters.http.router",
@@ -94,11 +95,14 @@ function fallbackRoutes(): object[] {
   ];
 }
 
-/** A destination of the client's own would be followed while no picker overwrites it. */
-function withoutDestination(): object {
+/** Before the route is chosen: a destination of the client's own would be followed while no picker overwrites it. */
+function dropDestination(): object {
   return {
-    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-    mutations: { request_mutations: [{ remove: DESTINATION_HEADER }] },
+    name: "envoy.http.early_header_mutation.header_mutation",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+      mutations: [{ remove: DESTINATION_HEADER }],
+    },
   };
 }
 

@@ -35,5 +35,6 @@ it("two run side by side, answer on the ports they took, and are gone when stopp
 });
 
 it("a configuration that Envoy refuses rejects with Envoy's own words", async () => {
-  await expect(startEnvoy({ static_resources: { no_such_field: 1 } })).rejects.toThrow("no such field");
+  // Envoy varies the spaces on purpose, so that nobody parses them.
+  await expect(startEnvoy({ static_resources: { no_such_field: 1 } })).rejects.toThrow(/no\s+such\s+field/);
 });

@@ -1,6 +1,7 @@
 import { connect as connectHttp2 } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { envoyConfig, type FailOpen } from "../../src/start/envoy-config.ts";
+import { layout } from "../../src/wasm/layout.ts";
 import { type RunningEnvoy, startEnvoy } from "../support/envoy.ts";
 import { closeEpps, type EndpointAddress, LOOPBACK, startTestEpp, type TestEpp } from "../support/epp.ts";
 import { CHAT_PATH, chatBody } from "../support/ext-proc-messages.ts";
@@ -130,7 +131,7 @@ describe("a body", () => {
     expect(config).toContain(field);
     const port = await startProxy(JSON.parse(config.replace(field, `${field},"allow_content_length_header":true`)));
     const body = chatBodyOfSize(300_000);
-    const { request, response } = beginHttp(port, { method: "POST", path: CHAT_PATH }, undefined, [
+    const { request, response } = beginHttp(port, { method: "POST", path: CHAT_PATH }, [
       body.subarray(0, 1),
       body.subarray(1, 100_000),
       body.subarray(100_000),
@@ -227,6 +228,19 @@ describe("a streamed answer", () => {
     await untilNothingInFlight(bed);
   });
 
+  it("whose picker dies is cut, and the next request is served", async () => {
+    const { bed, response, closedCount } = await startEventBed();
+    const killed = bed.epp.shards.kill(0);
+    await expect(readHttp(response)).rejects.toThrow("aborted");
+    await killed;
+    await until("the server's exchange is closed", () => closedCount() === 1);
+    await until(
+      "the picker serves again",
+      async () => (await postHttp(bed.port, "/other", Buffer.alloc(0))).status === 200,
+    );
+    await untilNothingInFlight(bed);
+  });
+
   it("goes on when its picker drains meanwhile", async () => {
     const { bed, server, response } = await startEventBed();
     const closed = bed.epp.close(10_000);
@@ -255,6 +269,16 @@ describe("failures", () => {
     expect(text).toBe(
       "inference error: ServiceUnavailable - failed to find endpoint candidates for serving the request",
     );
+  });
+
+  it("a picker that dies while a body arrives is 500", async () => {
+    const bed = await startBed([{ name: "echo", port: (await startUpstream()).port }]);
+    const { request, response } = beginHttp(bed.port, { method: "POST", path: CHAT_PATH }, "follows");
+    request.write(chatBody("hello").subarray(0, 10));
+    await until("the stream is open", () => bed.epp.counters.shards(layout.SHARD_COUNTER_STREAMS_OPENED) === 1);
+    await bed.epp.shards.kill(0);
+    expect((await readHttp(await response)).status).toBe(500);
+    expect(inFlight(bed)).toBe(0);
   });
 
   it("without a picker a request fails, and is served again when the picker is back", async () => {

@@ -20,7 +20,7 @@ export interface MessageOracle {
 }
 
 /** Encodes and decodes one message type, by its full name. */
-export function messageOracle(typeName: string): MessageOracle {
+function messageOracle(typeName: string): MessageOracle {
   const type = root.lookupType(typeName);
   return {
     encode: (object) => Buffer.from(type.encode(type.fromObject(object)).finish()),

@@ -18,27 +18,25 @@ export interface HttpExchange {
   readonly response: Promise<IncomingMessage>;
 }
 
-/** Sends a request to a port of the loopback interface: a body with its length, or pieces without one. */
+/**
+ * Sends a request to a port of the loopback interface. A body goes with its length, a list of pieces without one; of a
+ * body that "follows" the caller writes what there is.
+ */
 export function beginHttp(
   port: number,
   options: RequestOptions = {},
-  body?: Buffer,
-  pieces: readonly Buffer[] = [],
+  body?: Buffer | readonly Buffer[] | "follows",
 ): HttpExchange {
-  const outgoing = request({
-    host: "127.0.0.1",
-    port,
-    agent: false,
-    signal: AbortSignal.timeout(DEADLINE_MS),
-    ...options,
-  });
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const outgoing = request({ host: "127.0.0.1", port, agent: false, signal, ...options });
   const response = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on("response", resolve);
     outgoing.on("error", reject);
   });
-  if (body !== undefined) outgoing.setHeader("content-length", body.length);
-  for (const piece of pieces) outgoing.write(piece);
-  outgoing.end(body);
+  if (Buffer.isBuffer(body)) outgoing.setHeader("content-length", body.length);
+  if (body === "follows") return { request: outgoing, response };
+  for (const piece of Buffer.isBuffer(body) ? [body] : (body ?? [])) outgoing.write(piece);
+  outgoing.end();
   return { request: outgoing, response };
 }
 

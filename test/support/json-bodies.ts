@@ -12,6 +12,7 @@ export const TRICKY_BODIES: readonly string[] = [
   `{"m\\u006fd\\u0065l":"a\\/b\\u00e9\\ud83d\\ude00\\n","cache_salt":"\\ud83d"}`,
   `{"messages":[{"content":"\\ud83d\\ude00\\ud83d\\ud83d\\ude00x\\ude00\\ud83d\\n\\ud83d"}]}`,
   `{"messages":[{"content":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\u007f\\u0080\\u07ff\\u0800\\uD7FF\\uE000\\uFFFF"}]}`,
+  `{"messages":[{"content":"\\u65e5\\u672c\\u8a9e\\u65e5\\u672c\\u00e9\\n\\t\\ud83d\\ude00\\ud83d\\ude00"}]}`,
   `{"messages":[{"content":"Aé€😀日本語ÿ"},{"role":"\u007f"}]}`,
   `{"messages":[{"content":"${"x".repeat(63)}\\n${"y".repeat(64)}"},{"content":"z"}]}`,
   `{"messages":[{"content":[{"type":"text","text":"a"},{"image_url":{"url":"u","detail":"d"}}]}]}`,

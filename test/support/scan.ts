@@ -10,15 +10,20 @@ export interface ScanOptions {
   readonly api?: number;
   readonly blockSize?: number;
   readonly window?: number;
+  /** Which of SLACKS lies behind each piece; by default it changes with the size of the piece. */
+  readonly slack?: number;
 }
 
 export const CHAT: number = layout.API_OPENAI_CHAT;
 export const COMPLETIONS: number = layout.API_OPENAI_COMPLETIONS;
 export const BLOCK_SIZE = 64;
 
-/** Begins with another byte for each size of piece, so that every byte after a piece is once its first special one. */
-const POISON = Buffer.from('abc","}]9\\ud800\\"ull[{ 7'.repeat(8));
-const POISON_PERIOD = POISON.length / 8;
+/**
+ * What lies behind a chunk: text, a string's end, an escape, digits. Each would go on with something that is cut there.
+ */
+export const SLACKS: readonly Buffer[] = ['abc"}]', '","}]', '\\u0041"\\', '0041"]}'].map((text) =>
+  Buffer.from(text.repeat(16)),
+);
 
 /** Scans a whole body cut at the given offsets, which rise; returns the last result. */
 export function scanPieces(
@@ -32,7 +37,7 @@ export function scanPieces(
   let result = 0;
   for (let index = 1; index < bounds.length; index++) {
     const piece = body.subarray(bounds[index - 1], bounds[index]);
-    result = scanPiece(kernel, piece, index === bounds.length - 1, options.window);
+    result = scanPiece(kernel, piece, index === bounds.length - 1, options);
   }
   return result;
 }
@@ -42,10 +47,15 @@ export function beginScan(kernel: TestKernel, { api = CHAT, blockSize = BLOCK_SI
 }
 
 /** One `scanBody` call over poisoned slack and staging. */
-export function scanPiece(kernel: TestKernel, piece: Uint8Array, isLast: boolean, window = 0): number {
+export function scanPiece(
+  kernel: TestKernel,
+  piece: Uint8Array,
+  isLast: boolean,
+  { window = 0, slack = piece.length % SLACKS.length }: ScanOptions = {},
+): number {
   const chunk = kernel.shardBase(0) + layout.SHARD_CHUNK;
   kernel.bytes.set(piece, chunk);
-  const poison = POISON.subarray(piece.length % POISON_PERIOD);
+  const poison = SLACKS[slack] as Buffer;
   kernel.bytes.set(poison.subarray(0, 64), chunk + piece.length);
   kernel.bytes.set(poison, kernel.shardBase(0) + layout.SHARD_STAGING);
   return kernel.kernel.scanBody(0, window, piece.length, isLast ? 1 : 0);

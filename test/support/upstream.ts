@@ -1,6 +1,6 @@
 /**
- * A model server that tells what it was sent, for tests of proxies: each answer says method, path, headers and a hash of
- * the body. A test may answer a path itself.
+ * A model server that tells what it was sent, for tests of proxies: each answer says method, path, headers and a hash
+ * of the body. A test may answer a path itself.
  */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";

@@ -18,6 +18,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Lets several threads listen on the port; needs Node 22.12 or later. */
   readonly reusePort: boolean;
+  /** A larger message ends its stream. */
+  readonly messageSizeMax: number;
   readonly clock: Clock;
   readonly open: OpenConversation;
 }
@@ -38,7 +40,12 @@ const FLUSH_MS_MAX = 5_000;
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
   const openStreams = new DrainingSet<ServerDuplexStream<Buffer, Buffer>>();
-  const grpcServer = new Server({ "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER });
+  const grpcServer = new Server({
+    // Streams pause one by one when their proxy does not read; a limit for all streams of a connection would end them
+    // all.
+    "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
+    "grpc.max_receive_message_length": options.messageSizeMax,
+  });
   grpcServer.addService(
     { process: PROCESS_METHOD },
     {

@@ -78,6 +78,17 @@ describe.each(KERNEL_BUILDS)("snapshot (%s build)", (build) => {
   });
 });
 
+describe.each(KERNEL_BUILDS)("the snapshot of a batch (%s build)", (build) => {
+  it("is taken once, however many picks there are", () => {
+    const fleet = testFleet(build, [endpoint()], []);
+    // An odd version makes each snapshot count itself as torn.
+    Atomics.add(new Int32Array(fleet.memory.buffer, layout.ENDPOINTS + layout.ENDPOINTS_VERSION, 1), 0, 1);
+    const requests = Array.from({ length: 5 }, () => fleet.request());
+    fleet.shards[0]?.decide(requests, NOW_MS, { withScores: false });
+    expect(torn(fleet)).toBe(1);
+  });
+});
+
 describe.each([
   [KERNEL_BUILDS[0], 3_000],
   [KERNEL_BUILDS[1], 20_000],

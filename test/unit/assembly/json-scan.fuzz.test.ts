@@ -11,7 +11,16 @@ import { layout } from "../../../src/wasm/layout.ts";
 import { mutate, pick, randomBody, TRICKY_BODIES } from "../../support/json-bodies.ts";
 import { expectedScan, type ScanOutcome } from "../../support/json-scan-oracle.ts";
 import { KERNEL_BUILDS, type TestKernel, testKernel } from "../../support/kernel.ts";
-import { beginScan, CHAT, COMPLETIONS, scanFacts, scanPiece, scanPieces, windowField } from "../../support/scan.ts";
+import {
+  beginScan,
+  CHAT,
+  COMPLETIONS,
+  SLACKS,
+  scanFacts,
+  scanPiece,
+  scanPieces,
+  windowField,
+} from "../../support/scan.ts";
 
 const SEED = Number(process.env["MAGPIE_TEST_SEED"] ?? randomSeed());
 const RANDOM_BODIES = 1_500;
@@ -30,15 +39,18 @@ describe.each(KERNEL_BUILDS)(`json scan against its oracle, seed ${SEED}, %s bui
         const whole = scanned(kernel, body, [], api);
         expectLikeOracle(whole, body, api, 64);
         for (let cut = 0; cut <= body.length; cut++) {
-          expect(scanned(kernel, body, [cut], api), `${text} cut at ${cut}`).toEqual(whole);
-          executions++;
+          for (const slack of SLACKS.keys()) {
+            const result = scanPieces(kernel, body, [cut], { api, slack });
+            expect(outcome(kernel, result), `${text} cut at ${cut} before ${SLACKS[slack]}`).toEqual(whole);
+            executions++;
+          }
         }
         const everywhere = Array.from({ length: body.length }, (_, index) => index);
         expect(scanned(kernel, body, everywhere, api), `${text} byte by byte`).toEqual(whole);
         executions += 2;
       }
     }
-    expect(executions).toBeGreaterThan(5_000);
+    expect(executions).toBeGreaterThan(20_000);
   });
 
   test("every beginning of a good tricky body is cut, not refused", () => {
@@ -81,7 +93,7 @@ describe.each(KERNEL_BUILDS)(`json scan against its oracle, seed ${SEED}, %s bui
         const piece = scan.body.subarray(scan.at, scan.at + prng.nextBelow(pieceMax + 1));
         scan.at += piece.length;
         scan.isOver = scan.at === scan.body.length;
-        scan.result = scanPiece(kernel, piece, scan.isOver, scan.window);
+        scan.result = scanPiece(kernel, piece, scan.isOver, { window: scan.window });
       }
       for (const { window, api, blockSize, body, result } of scans) {
         expectLikeOracle(outcome(kernel, result, window), body, api, blockSize);

@@ -305,6 +305,7 @@ describe.each(KERNEL_BUILDS)("json scan, %s build", (build) => {
       ["a lone low surrogate", `a\\ude00b`, "a\ufffdb"],
       ["a high surrogate before another escape", `\\ud83d\\n`, "\ufffd\n"],
       ["a high surrogate before a plain unit", `\\ud83d\\u0041`, "\ufffdA"],
+      ["a high surrogate before text that looks like a low one", `\\ud83d..de00`, "\ufffd..de00"],
       ["two high surrogates and a low one", `\\ud83d\\ud83d\\ude00`, "\ufffd😀"],
       ["a swapped pair", `\\ude00\\ud83d`, "\ufffd\ufffd"],
       ["raw characters of every size", "Aé€😀", "Aé€😀"],
@@ -610,7 +611,7 @@ describe.each(KERNEL_BUILDS)("json scan over several windows, %s build", (build)
     for (let at = 0; at < Math.max(...sources.map((source) => source.length)); at++) {
       sources.forEach((source, window) => {
         if (at < source.length) {
-          results[window] = scanPiece(kernel, source.subarray(at, at + 1), at === source.length - 1, window);
+          results[window] = scanPiece(kernel, source.subarray(at, at + 1), at === source.length - 1, { window });
         }
       });
     }

@@ -254,9 +254,9 @@ describe.each(KERNEL_BUILDS)("charges (%s build)", (build) => {
 });
 
 describe("charges (debug build's assertions)", () => {
-  const picked = (): { fleet: TestFleet; pick: Pick } => {
+  const picked = (prompt?: string): { fleet: TestFleet; pick: Pick } => {
     const fleet = testFleet("debug", [endpoint(), endpoint()], []);
-    const pick = fleet.pick(fleet.scan("x".repeat(100)));
+    const pick = fleet.pick(prompt === undefined ? undefined : fleet.scan(prompt));
     if (pick === undefined) throw new Error("no endpoint was picked");
     return { fleet, pick };
   };
@@ -268,7 +268,7 @@ describe("charges (debug build's assertions)", () => {
   });
 
   it("tokens that were never charged stop the thread", () => {
-    const { fleet, pick } = picked();
+    const { fleet, pick } = picked("x".repeat(100));
     expect(() => fleet.shards[0]?.release({ ...pick, tokens: pick.tokens + 1 })).toThrow(/unreachable/);
   });
 });
@@ -334,6 +334,14 @@ describe.each(KERNEL_BUILDS)("batches (%s build)", (build) => {
       [0, 2],
       [1, 2],
     ]);
+  });
+
+  it("each policy of a batch has its own limit of age", () => {
+    const loads = [endpoint(), endpoint({ queueDepthRequests: 5, scrapedAtMs: NOW_MS - 1_000 })];
+    const fleet = testFleet(build, loads, [queueScorer]);
+    const impatient = { ...fleet.request(), policy: fleet.publish([queueScorer], { staleMs: 999 }) };
+    const picks = fleet.shards[0]?.decide([fleet.request(), impatient, fleet.request()], NOW_MS, { withScores: true });
+    expect(picks?.map((pick) => pick?.tieCount)).toEqual([1, 2, 1]);
   });
 
   it("more than PICKS_MAX requests stop the thread before anything is decided", () => {

@@ -170,6 +170,37 @@ describe.each(KERNEL_BUILDS)("picks of a shard (%s build)", (build) => {
     expect([...picks, ...again].map((pick) => pick?.slot)).toEqual([undefined, 0, 0, undefined]);
   });
 
+  it("all candidates of the last pick can be read with their totals, the picked one's as it was picked", () => {
+    const loads = [
+      endpoint({ kvCacheUsageFraction: 0.25 }),
+      endpoint({ isReachable: false }),
+      endpoint({ kvCacheUsageFraction: 0.5 }),
+    ];
+    const scorers = [{ program: { op: layout.SCORER_KV_CACHE_UTILIZATION }, weight: 4 }];
+    const fleet = testFleet(build, loads, scorers, { policy: { targetsMax: 2 } });
+    const picked = fleet.pick();
+    if (picked === undefined) throw new Error("no endpoint was picked");
+    expect(fleet.shards[0]?.lastCandidates(picked)).toEqual([
+      { hostPort: "10.0.0.0:8000", total: 3 },
+      { hostPort: "10.0.0.2:8000", total: 2 },
+    ]);
+  });
+
+  it("a prompt belongs to the model that it is given after the scan", () => {
+    const { fleet, shard } = setUp(build);
+    const window = fleet.scan("hello", { model: "asked-for" });
+    for (const model of [
+      "m",
+      "a much longer name than the one that was asked for",
+      "m".repeat(layout.MODEL_SIZE_MAX),
+    ]) {
+      shard.setModel(window, model);
+      expect(shard.facts(window).model).toBe(model);
+      expect(fleet.keys(window)).toEqual(promptKeys({ model, prompt: userText("hello") }, BLOCK_SIZE));
+    }
+    expect(() => shard.setModel(window, "m".repeat(layout.MODEL_SIZE_MAX + 1))).toThrow("model name of 257 bytes");
+  });
+
   it("events are counted by number and amount", () => {
     const { fleet, shard } = setUp(build);
     shard.count(layout.SHARD_COUNTER_STREAMS_OPENED);
