@@ -5,6 +5,7 @@
 import { layout } from "../../src/wasm/layout.ts";
 import type { ScanFacts } from "./json-scan-oracle.ts";
 import type { TestKernel } from "./kernel.ts";
+import { blockIds } from "./xxh64.ts";
 
 export interface ScanOptions {
   readonly api?: number;
@@ -40,6 +41,22 @@ export function scanPieces(
     result = scanPiece(kernel, piece, index === bounds.length - 1, options);
   }
   return result;
+}
+
+/** Scans a whole body in pieces of `step` bytes, by default as large as a piece may be; returns the last result. */
+export function scanInSteps(
+  kernel: TestKernel,
+  body: Uint8Array,
+  options: ScanOptions & { step?: number } = {},
+): number {
+  const { step = layout.CHUNK_SIZE_MAX } = options;
+  const pieces = Math.max(1, Math.ceil(body.length / step));
+  return scanPieces(
+    kernel,
+    body,
+    Array.from({ length: pieces - 1 }, (_, index) => (index + 1) * step),
+    options,
+  );
 }
 
 export function beginScan(kernel: TestKernel, { api = CHAT, blockSize = BLOCK_SIZE, window = 0 }: ScanOptions): void {
@@ -96,6 +113,19 @@ export function partIds(kernel: TestKernel, part: number, window = 0): string[] 
   const idCount = windowField(kernel, record + 4, window);
   return Array.from({ length: idCount }, (_, index) => {
     const at = kernel.windowBase(0, window) + layout.WINDOW_IDS + (firstId + index) * 8;
-    return kernel.view.getBigUint64(at, true).toString(16).padStart(16, "0");
+    return hexId(kernel.view.getBigUint64(at, true));
   });
+}
+
+/** The ids, in hex, of a text's blocks. */
+export function idsOf(text: string): string[] {
+  return hexIds(blockIds(Buffer.from(text), BLOCK_SIZE));
+}
+
+export function hexIds(ids: readonly bigint[]): string[] {
+  return ids.map(hexId);
+}
+
+function hexId(id: bigint): string {
+  return id.toString(16).padStart(16, "0");
 }
