@@ -1,6 +1,7 @@
 /** A child program of `npm start`: its output line by line, its end, and how to end it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { systemClock } from "../base/clock.ts";
 
 /** How long a program may take to end when asked to; then it is killed. */
 const END_MS_MAX = 3_000;
@@ -38,7 +39,7 @@ export function startProgram({ name, command, args, onOutputLine, onErrorLine }:
 async function endChild(child: ChildProcess, ended: Promise<string>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   child.kill("SIGTERM");
-  const killed = AbortSignal.timeout(END_MS_MAX);
-  killed.addEventListener("abort", () => child.kill("SIGKILL"));
+  const timer = systemClock.setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
   await ended;
+  timer.cancel();
 }
