@@ -152,6 +152,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   });
   let graceMs = 0;
   closers.push(() => shards.end(graceMs));
+  await indexWriter.begun;
   await shards.start();
   isServing = true;
   const ports = { grpcPort: shards.port, healthPort: health.port, metricsPort: metrics.port };
@@ -179,27 +180,41 @@ function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
   };
 }
 
-/** Starts the index writer as a background task; returns how to end it, and how to have it die. */
+interface RunningIndexWriter {
+  /** Resolves when it has taken over the index, or has died trying, of which a log line tells. */
+  readonly begun: Promise<void>;
+  readonly close: Closer;
+  readonly kill: () => Promise<void>;
+}
+
+/** Starts the index writer as a background task. */
 function startIndexWriter(
   { clock, logger }: EppOptions,
   memory: WebAssembly.Memory,
   policy: CompiledPolicy,
   indexControl: IndexControl,
   onRestart: () => void,
-): { readonly close: Closer; readonly kill: () => Promise<void> } {
+): RunningIndexWriter {
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
   const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
   const task: IndexWriterTask = { memory, lanes: { blocksPerEndpoint, blocksTotal: INDEX_HOLDINGS_MAX } };
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  workers.once("message", () => begin());
   const writer = supervise({
     clock,
     run: () => workers.run(task),
     onDeath: (reason) => {
+      begin();
       onRestart();
       logger.error({ reason }, "the index writer died; it starts again with an empty prefix index");
     },
   });
   return {
+    begun,
     async close() {
       const ended = writer.end();
       indexControl.requestEnd();

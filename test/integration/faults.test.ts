@@ -115,6 +115,18 @@ describe("a shard whose thread dies", () => {
   });
 });
 
+describe("an index writer that takes long to begin", () => {
+  it("is waited for, so that the first prompts are not lost", async () => {
+    // 64 million slots, each of which a writer looks at before it begins.
+    const epp = await startTestEpp(addressesOf(await startSimulators(3)), { indexSlotsLog2: 26 });
+    const client = connect(epp);
+    await client.ask(chatBody(LONG_PROMPT));
+    await until("the prompt is in the index", () => epp.counters.indexKeyCount === 12);
+    await client.ask(chatBody(LONG_PROMPT));
+    expect(epp.decisionLines.at(-1)).toContain("holds 12 of 12 prompt blocks");
+  });
+});
+
 describe("an index writer whose thread dies", () => {
   it("is replaced and learns again; requests are served meanwhile", async () => {
     const epp = await startTestEpp(addressesOf(await startSimulators(3)));
@@ -128,10 +140,13 @@ describe("an index writer whose thread dies", () => {
     expect(epp.logLines).toContainEqual(
       expect.objectContaining({ msg: "the index writer died; it starts again with an empty prefix index" }),
     );
-    await until("the new writer has begun", () => epp.counters.indexKeyCount === 0);
+    await until("the new writer has emptied the index", () => epp.counters.indexKeyCount === 0);
 
-    await client.ask(chatBody(LONG_PROMPT));
-    await until("the prompt is in the index again", () => epp.counters.indexKeyCount === 12);
+    // What is picked before it is done with that is skipped.
+    await until("the prompt is in the index again", async () => {
+      await client.ask(chatBody(LONG_PROMPT));
+      return epp.counters.indexKeyCount === 12;
+    });
     await client.ask(chatBody(LONG_PROMPT));
     expect(epp.decisionLines.at(-1)).toContain("holds 12 of 12 prompt blocks");
   });
