@@ -5,8 +5,8 @@
  * stack.
  */
 import { stageByte } from "./canonical";
-import { TAKE_RAW } from "./json-grammar";
 import { EXPECT_ELEMENT_OR_END, EXPECT_KEY_OR_END, refuse } from "./json-states";
+import { TAKE_RAW } from "./json-terms";
 import {
   CONTEXTS_MAX,
   JSON_DEPTH_MAX,

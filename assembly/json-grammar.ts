@@ -2,93 +2,95 @@
  * Which values of a body are of interest, per API. The automaton (`json-scan.ts`) asks `valueAction` once at the start
  * of each value, with where the value stands (the context of its container and, in an object, the key) and its kind;
  * the answer says what becomes of it. A new API is a new case in `bodyAction` and, where its values nest, new contexts.
+ * What OpenAI's and Anthropic's messages hold is said in files of their own.
  *
  *   context of the container ─┐                    ┌─ take:  a container's own context, or a scalar's sink
  *   key ──────────────────────┼─► valueAction ─────┼─ field: the request fact that begins anew, earlier value forgotten
- *   kind ─────────────────────┘                    └─ flags: COUNTS_MESSAGE, WRONG_TYPE
+ *   kind ─────────────────────┘                    └─ flags: COUNTS_MESSAGE, BEGINS_PROMPT, WRONG_TYPE
  */
-
+import { anthropicAction, blockAction, resultBlockAction, systemBlockAction } from "./json-anthropic";
 import {
-  KEY_AUDIO_URL,
   KEY_CACHE_SALT,
   KEY_CONTENT,
   KEY_DATA,
-  KEY_IMAGE_URL,
-  KEY_INPUT_AUDIO,
-  KEY_MAX_COMPLETION_TOKENS,
+  KEY_EXTRA_KEY,
+  KEY_FORMAT,
+  KEY_INPUT,
+  KEY_INPUT_IDS,
+  KEY_MAX_NEW_TOKENS,
   KEY_MAX_TOKENS,
-  KEY_MESSAGES,
   KEY_MODEL,
   KEY_PROMPT,
   KEY_ROLE,
+  KEY_SAMPLING_PARAMS,
   KEY_STREAM,
   KEY_TEXT,
-  KEY_TOOLS,
+  KEY_TOKEN_IDS,
   KEY_URL,
-  KEY_VIDEO_URL,
 } from "./json-keys";
-import { API_OPENAI_CHAT, API_OPENAI_COMPLETIONS } from "./layout";
-
-/** Kinds of values, told by their first byte. */
-export const KIND_NONE: u32 = 0;
-export const KIND_OBJECT: u32 = 1;
-export const KIND_ARRAY: u32 = 2;
-export const KIND_STRING: u32 = 3;
-export const KIND_NUMBER: u32 = 4;
-export const KIND_TRUE: u32 = 5;
-export const KIND_FALSE: u32 = 6;
-export const KIND_NULL: u32 = 7;
-
-/**
- * Two takes that hold for a value of any kind and for all that is in it: checked and dropped; or appended to the open
- * part as canonical JSON (no white space, strings unescaped between their quotes, numbers and literals as they stand).
- */
-export const TAKE_NOTHING: u32 = 0;
-export const TAKE_RAW: u32 = 1;
-
-/** Contexts: containers whose children are of interest. CONTEXT_OUTSIDE is where the body itself stands. */
-export const CONTEXT_OUTSIDE: u32 = 2;
-const CONTEXT_BODY: u32 = 3;
-const CONTEXT_MESSAGES: u32 = 4;
-const CONTEXT_MESSAGE: u32 = 5;
-const CONTEXT_CONTENT: u32 = 6;
-const CONTEXT_CONTENT_PART: u32 = 7;
-const CONTEXT_LINKED_MEDIA: u32 = 8;
-const CONTEXT_INPUT_AUDIO: u32 = 9;
-const CONTEXT_PROMPTS: u32 = 10;
-const CONTEXT_TOKEN_IDS: u32 = 11;
-
-/** Sinks: where the text of a string, or the value of a number, goes. */
-export const SINK_TEXT: u32 = 16;
-export const SINK_TOKEN_ID: u32 = 17;
-export const SINK_MODEL: u32 = 18;
-export const SINK_SALT: u32 = 19;
-export const SINK_MAX_TOKENS: u32 = 20;
-export const SINK_MAX_COMPLETION_TOKENS: u32 = 21;
-export const SINK_KEY: u32 = 22;
-
-/** Request facts that a value sets. The last of several wins, as with JSON.parse; null stands for absent. */
-export const FIELD_NONE: u32 = 0;
-export const FIELD_MODEL: u32 = 1;
-export const FIELD_SALT: u32 = 2;
-export const FIELD_STREAM: u32 = 3;
-export const FIELD_MAX_TOKENS: u32 = 4;
-export const FIELD_MAX_COMPLETION_TOKENS: u32 = 5;
-export const FIELD_TOOLS: u32 = 6;
-export const FIELD_PROMPT: u32 = 7;
-
-/** An element of the messages: WINDOW_MESSAGE_COUNT rises. */
-export const COUNTS_MESSAGE: u32 = 1 << 16;
-/** A value whose kind makes the request meaningless: SCAN_WRONG_TYPE. */
-export const WRONG_TYPE: u32 = 1 << 17;
-
-export function takeOf(action: u32): u32 {
-  return action & 0xff;
-}
-
-export function fieldOf(action: u32): u32 {
-  return (action >> 8) & 0xff;
-}
+import { chatAction, contentPartAction, conversationsAction, promptsAction, responsesAction } from "./json-openai";
+import {
+  CONTEXT_AUDIO_LINK,
+  CONTEXT_BLOCK,
+  CONTEXT_BLOCKS,
+  CONTEXT_BODY,
+  CONTEXT_CONTENT,
+  CONTEXT_CONTENT_PART,
+  CONTEXT_IMAGE_LINK,
+  CONTEXT_IMAGE_SOURCE,
+  CONTEXT_INPUT_AUDIO,
+  CONTEXT_ITEMS,
+  CONTEXT_MESSAGE,
+  CONTEXT_MESSAGES,
+  CONTEXT_OUTSIDE,
+  CONTEXT_PROMPTS,
+  CONTEXT_RESULT_BLOCK,
+  CONTEXT_RESULT_BLOCKS,
+  CONTEXT_SAMPLING,
+  CONTEXT_SYSTEM,
+  CONTEXT_SYSTEM_BLOCK,
+  CONTEXT_TOKEN_IDS,
+  CONTEXT_VIDEO_LINK,
+  COUNTS_MESSAGE,
+  enter,
+  FIELD_MAX_TOKENS,
+  FIELD_MODEL,
+  FIELD_PROMPT,
+  FIELD_SALT,
+  FIELD_STREAM,
+  field,
+  KIND_ARRAY,
+  KIND_NULL,
+  KIND_NUMBER,
+  KIND_OBJECT,
+  KIND_STRING,
+  KIND_TRUE,
+  lenientField,
+  SINK_AUDIO,
+  SINK_AUDIO_FORMAT,
+  SINK_IMAGE_DATA,
+  SINK_IMAGE_URL,
+  SINK_MAX_TOKENS,
+  SINK_MODEL,
+  SINK_SALT,
+  SINK_TEXT,
+  SINK_TOKEN_ID,
+  SINK_VIDEO,
+  TAKE_NOTHING,
+  TAKE_RAW,
+  textTo,
+} from "./json-terms";
+import {
+  API_ANTHROPIC_MESSAGES,
+  API_OPENAI_CHAT,
+  API_OPENAI_COMPLETIONS,
+  API_OPENAI_CONVERSATIONS,
+  API_OPENAI_EMBEDDINGS,
+  API_OPENAI_IMAGES,
+  API_OPENAI_RESPONSES,
+  API_SGLANG_GENERATE,
+  API_VLLM_GENERATE,
+} from "./layout";
 
 /** What becomes of a value of this kind, under this key, in a container of this context. */
 export function valueAction(api: u32, context: u32, key: u32, kind: u32): u32 {
@@ -100,21 +102,43 @@ export function valueAction(api: u32, context: u32, key: u32, kind: u32): u32 {
     case CONTEXT_MESSAGES:
       return COUNTS_MESSAGE | enter(KIND_OBJECT, kind, CONTEXT_MESSAGE);
     case CONTEXT_MESSAGE:
-      if (key == KEY_CONTENT && kind == KIND_ARRAY) return CONTEXT_CONTENT;
-      return key == KEY_ROLE || key == KEY_CONTENT ? text(kind) : TAKE_NOTHING;
+      return messageAction(api, key, kind);
     case CONTEXT_CONTENT:
       return enter(KIND_OBJECT, kind, CONTEXT_CONTENT_PART);
     case CONTEXT_CONTENT_PART:
       return contentPartAction(key, kind);
-    case CONTEXT_LINKED_MEDIA:
-      return key == KEY_URL ? text(kind) : TAKE_NOTHING;
+    case CONTEXT_IMAGE_LINK:
+      return key == KEY_URL ? textTo(kind, SINK_IMAGE_URL) : TAKE_NOTHING;
+    case CONTEXT_VIDEO_LINK:
+      return key == KEY_URL ? textTo(kind, SINK_VIDEO) : TAKE_NOTHING;
+    case CONTEXT_AUDIO_LINK:
+      return key == KEY_URL ? textTo(kind, SINK_AUDIO) : TAKE_NOTHING;
     case CONTEXT_INPUT_AUDIO:
-      return key == KEY_DATA ? text(kind) : TAKE_NOTHING;
+      if (key == KEY_DATA) return textTo(kind, SINK_AUDIO);
+      return key == KEY_FORMAT ? textTo(kind, SINK_AUDIO_FORMAT) : TAKE_NOTHING;
+    case CONTEXT_IMAGE_SOURCE:
+      if (key == KEY_DATA) return textTo(kind, SINK_IMAGE_DATA);
+      return key == KEY_URL ? textTo(kind, SINK_IMAGE_URL) : TAKE_NOTHING;
     case CONTEXT_PROMPTS:
-      if (kind == KIND_NUMBER) return SINK_TOKEN_ID;
-      return kind == KIND_ARRAY ? CONTEXT_TOKEN_IDS : text(kind);
+      return promptsAction(kind);
     case CONTEXT_TOKEN_IDS:
       return kind == KIND_NUMBER ? SINK_TOKEN_ID : TAKE_NOTHING;
+    case CONTEXT_ITEMS:
+      return COUNTS_MESSAGE | TAKE_RAW;
+    case CONTEXT_SAMPLING:
+      return samplingAction(api, key, kind);
+    case CONTEXT_SYSTEM:
+      return enter(KIND_OBJECT, kind, CONTEXT_SYSTEM_BLOCK);
+    case CONTEXT_SYSTEM_BLOCK:
+      return systemBlockAction(key, kind);
+    case CONTEXT_BLOCKS:
+      return enter(KIND_OBJECT, kind, CONTEXT_BLOCK);
+    case CONTEXT_BLOCK:
+      return blockAction(key, kind);
+    case CONTEXT_RESULT_BLOCKS:
+      return enter(KIND_OBJECT, kind, CONTEXT_RESULT_BLOCK);
+    case CONTEXT_RESULT_BLOCK:
+      return resultBlockAction(key, kind);
     default:
       return context;
   }
@@ -129,64 +153,69 @@ function bodyAction(api: u32, key: u32, kind: u32): u32 {
       return field(FIELD_SALT, kind, KIND_STRING, SINK_SALT);
     case KEY_STREAM:
       return lenientField(FIELD_STREAM, kind, KIND_TRUE, TAKE_NOTHING);
-    case KEY_MAX_TOKENS:
-      return lenientField(FIELD_MAX_TOKENS, kind, KIND_NUMBER, SINK_MAX_TOKENS);
   }
-  if (api == API_OPENAI_CHAT) return chatAction(key, kind);
-  if (api == API_OPENAI_COMPLETIONS) return completionsAction(key, kind);
-  return TAKE_NOTHING;
-}
-
-function chatAction(key: u32, kind: u32): u32 {
-  switch (key) {
-    case KEY_MESSAGES:
-      return field(FIELD_PROMPT, kind, KIND_ARRAY, CONTEXT_MESSAGES);
-    case KEY_TOOLS:
-      return (FIELD_TOOLS << 8) | (kind == KIND_NULL ? TAKE_NOTHING : TAKE_RAW);
-    case KEY_MAX_COMPLETION_TOKENS:
-      return lenientField(FIELD_MAX_COMPLETION_TOKENS, kind, KIND_NUMBER, SINK_MAX_COMPLETION_TOKENS);
+  switch (api) {
+    case API_OPENAI_CHAT:
+      return chatAction(key, kind);
+    case API_OPENAI_COMPLETIONS:
+      return key == KEY_PROMPT ? textOrList(kind) : capAction(key, kind);
+    case API_OPENAI_EMBEDDINGS:
+      return key == KEY_INPUT ? textOrList(kind) : TAKE_NOTHING;
+    case API_OPENAI_RESPONSES:
+      return responsesAction(key, kind);
+    case API_OPENAI_CONVERSATIONS:
+      return conversationsAction(key, kind);
+    case API_OPENAI_IMAGES:
+      return key == KEY_PROMPT ? field(FIELD_PROMPT, kind, KIND_STRING, SINK_TEXT) : TAKE_NOTHING;
+    case API_ANTHROPIC_MESSAGES:
+      return anthropicAction(key, kind);
+    case API_VLLM_GENERATE:
+      if (key == KEY_TOKEN_IDS) return field(FIELD_PROMPT, kind, KIND_ARRAY, CONTEXT_TOKEN_IDS);
+      return key == KEY_SAMPLING_PARAMS
+        ? lenientField(FIELD_MAX_TOKENS, kind, KIND_OBJECT, CONTEXT_SAMPLING)
+        : TAKE_NOTHING;
+    case API_SGLANG_GENERATE:
+      return sglangAction(key, kind);
     default:
       return TAKE_NOTHING;
   }
 }
 
-function completionsAction(key: u32, kind: u32): u32 {
-  if (key != KEY_PROMPT) return TAKE_NOTHING;
+/** A message of OpenAI's or Anthropic's chat: what its lists of content hold is each API's own. */
+function messageAction(api: u32, key: u32, kind: u32): u32 {
+  if (key != KEY_ROLE && key != KEY_CONTENT) return TAKE_NOTHING;
+  if (kind == KIND_STRING) return SINK_TEXT;
+  if (key != KEY_CONTENT || kind != KIND_ARRAY) return TAKE_NOTHING;
+  return api == API_ANTHROPIC_MESSAGES ? CONTEXT_BLOCKS : CONTEXT_CONTENT;
+}
+
+/** SGLang's own API: text or token ids, one prompt or a batch. Unused ones of its fields are often sent as null. */
+function sglangAction(key: u32, kind: u32): u32 {
+  switch (key) {
+    case KEY_INPUT_IDS:
+    case KEY_TEXT:
+      return kind == KIND_NULL ? TAKE_NOTHING : textOrList(kind);
+    case KEY_EXTRA_KEY:
+      return kind == KIND_NULL ? TAKE_NOTHING : lenientField(FIELD_SALT, kind, KIND_STRING, SINK_SALT);
+    case KEY_SAMPLING_PARAMS:
+      return lenientField(FIELD_MAX_TOKENS, kind, KIND_OBJECT, CONTEXT_SAMPLING);
+    default:
+      return TAKE_NOTHING;
+  }
+}
+
+/** The output cap where it stands among the sampling parameters. */
+function samplingAction(api: u32, key: u32, kind: u32): u32 {
+  const isCap = key == (api == API_SGLANG_GENERATE ? KEY_MAX_NEW_TOKENS : KEY_MAX_TOKENS);
+  return isCap ? lenientField(FIELD_MAX_TOKENS, kind, KIND_NUMBER, SINK_MAX_TOKENS) : TAKE_NOTHING;
+}
+
+/** A prompt as one text, or as a list of texts, of token ids or of lists of token ids. */
+function textOrList(kind: u32): u32 {
   if (kind == KIND_ARRAY) return field(FIELD_PROMPT, kind, KIND_ARRAY, CONTEXT_PROMPTS);
   return field(FIELD_PROMPT, kind, KIND_STRING, SINK_TEXT);
 }
 
-function contentPartAction(key: u32, kind: u32): u32 {
-  switch (key) {
-    case KEY_TEXT:
-      return text(kind);
-    case KEY_IMAGE_URL:
-    case KEY_VIDEO_URL:
-    case KEY_AUDIO_URL:
-      return enter(KIND_OBJECT, kind, CONTEXT_LINKED_MEDIA);
-    case KEY_INPUT_AUDIO:
-      return enter(KIND_OBJECT, kind, CONTEXT_INPUT_AUDIO);
-    default:
-      return TAKE_NOTHING;
-  }
-}
-
-/** A field that must be of the wanted kind. Null forgets the field; any other kind refuses the request. */
-function field(number: u32, kind: u32, wanted: u32, take: u32): u32 {
-  if (kind == KIND_NULL) return number << 8;
-  return kind == wanted ? (number << 8) | take : WRONG_TYPE;
-}
-
-/** A field that is left out when it is of another kind than the wanted one: the model server judges it. */
-function lenientField(number: u32, kind: u32, wanted: u32, take: u32): u32 {
-  return kind == wanted ? (number << 8) | take : number << 8;
-}
-
-/** A container of the wanted kind gets the context; anything else is of no interest. */
-function enter(wanted: u32, kind: u32, context: u32): u32 {
-  return kind == wanted ? context : TAKE_NOTHING;
-}
-
-function text(kind: u32): u32 {
-  return kind == KIND_STRING ? SINK_TEXT : TAKE_NOTHING;
+function capAction(key: u32, kind: u32): u32 {
+  return key == KEY_MAX_TOKENS ? lenientField(FIELD_MAX_TOKENS, kind, KIND_NUMBER, SINK_MAX_TOKENS) : TAKE_NOTHING;
 }

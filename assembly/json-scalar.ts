@@ -3,6 +3,7 @@
  * no end of its own; the first byte that does not continue it ends it and is left to the automaton.
  */
 import { stageByte, stageBytes, stageTokenId } from "./canonical";
+import { EXPECT_COMMA_OR_END, IN_LITERAL, IN_NUMBER, refuseJson } from "./json-states";
 import {
   KIND_FALSE,
   KIND_TRUE,
@@ -10,8 +11,7 @@ import {
   SINK_MAX_TOKENS,
   SINK_TOKEN_ID,
   TAKE_RAW,
-} from "./json-grammar";
-import { EXPECT_COMMA_OR_END, IN_LITERAL, IN_NUMBER, refuseJson } from "./json-states";
+} from "./json-terms";
 import {
   WINDOW_SCAN_PHASE,
   WINDOW_SCAN_SIGN,

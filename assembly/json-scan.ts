@@ -9,27 +9,10 @@
  *                                     └─── key ─ KEY ◄── in object ──┤
  *                                                  └──── in array ───┘
  */
-import { closePart, restoreStaged, saveStaged, stageByte } from "./canonical";
+import { endAsset } from "./assets";
+import { breakPrompt, closePart, restoreStaged, saveStaged, stageByte } from "./canonical";
 import { contextOf, depthOf, isInObject, popContainer, pushContainer } from "./json-containers";
-import {
-  CONTEXT_OUTSIDE,
-  COUNTS_MESSAGE,
-  FIELD_NONE,
-  fieldOf,
-  KIND_ARRAY,
-  KIND_FALSE,
-  KIND_NONE,
-  KIND_NULL,
-  KIND_NUMBER,
-  KIND_OBJECT,
-  KIND_STRING,
-  KIND_TRUE,
-  SINK_KEY,
-  TAKE_RAW,
-  takeOf,
-  valueAction,
-  WRONG_TYPE,
-} from "./json-grammar";
+import { valueAction } from "./json-grammar";
 import { beginLiteral, beginNumber, scanLiteral, scanNumber } from "./json-scalar";
 import {
   acceptsEnd,
@@ -51,6 +34,26 @@ import {
 } from "./json-states";
 import { beginText, scanString } from "./json-string";
 import {
+  BEGINS_PROMPT,
+  CONTEXT_OUTSIDE,
+  COUNTS_MESSAGE,
+  FIELD_NONE,
+  fieldOf,
+  isAssetContext,
+  KIND_ARRAY,
+  KIND_FALSE,
+  KIND_NONE,
+  KIND_NULL,
+  KIND_NUMBER,
+  KIND_OBJECT,
+  KIND_STRING,
+  KIND_TRUE,
+  SINK_KEY,
+  TAKE_RAW,
+  takeOf,
+  WRONG_TYPE,
+} from "./json-terms";
+import {
   BLOCK_SIZE_MAX,
   CHUNK_SIZE_MAX,
   PART_STRIDE,
@@ -63,6 +66,8 @@ import {
   SHARD_CHUNK,
   SHARD_STAGING,
   WINDOW_API,
+  WINDOW_ASSET_FORMAT_SIZE,
+  WINDOW_ASSET_SINK,
   WINDOW_BLOCK_SIZE,
   WINDOW_BODY_OFFSET,
   WINDOW_MESSAGE_COUNT,
@@ -75,6 +80,7 @@ import {
   WINDOW_SCAN_STATE,
 } from "./layout";
 import { shardBase, windowBase } from "./memory";
+import { beginRaw, endRaw, isRawApi, takeRaw } from "./raw-scan";
 import { beginField } from "./request-facts";
 
 const SPACE: u32 = 0x20;
@@ -96,6 +102,9 @@ export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, blockSi
   store<u32>(window, CONTEXT_OUTSIDE, WINDOW_SCAN_CONTEXT);
   store<u32>(window, api, WINDOW_API);
   store<u32>(window, blockSize, WINDOW_BLOCK_SIZE);
+  store<u32>(window, 0, WINDOW_ASSET_SINK);
+  store<u32>(window, 0, WINDOW_ASSET_FORMAT_SIZE);
+  if (isRawApi(api)) beginRaw(window);
 }
 
 /**
@@ -113,12 +122,18 @@ export function scanBody(shardNumber: u32, windowNumber: u32, size: u32, isLast:
   const offset = load<u32>(window, WINDOW_BODY_OFFSET);
   store<u32>(window, <u32>chunk - offset, WINDOW_SCAN_ORIGIN);
   restoreStaged(window, staging);
-  const stop = scanChunk(window, staging, chunk, chunk + size);
+  const isRaw = isRawApi(load<u32>(window, WINDOW_API));
+  const end: usize = chunk + size;
+  const stop: usize = isRaw ? takeRaw(window, staging, chunk, end) : scanChunk(window, staging, chunk, end);
   store<u32>(window, offset + <u32>(stop - chunk), WINDOW_BODY_OFFSET);
   if (load<u32>(window, WINDOW_RESULT) != SCAN_MORE) return load<u32>(window, WINDOW_RESULT);
-  saveStaged(window, staging);
-  if (isLast == 0) return SCAN_MORE;
-  const result = load<u32>(window, WINDOW_SCAN_STATE) == EXPECT_NOTHING ? SCAN_DONE : SCAN_CUT;
+  if (isLast == 0) {
+    saveStaged(window, staging);
+    return SCAN_MORE;
+  }
+  let result = load<u32>(window, WINDOW_SCAN_STATE) == EXPECT_NOTHING ? SCAN_DONE : SCAN_CUT;
+  if (isRaw) result = endRaw(window, staging);
+  else saveStaged(window, staging);
   store<u32>(window, result, WINDOW_RESULT);
   return result;
 }
@@ -176,7 +191,9 @@ function takeComma(window: usize, staging: usize, state: u32): u32 {
 /** "}" or "]", which differ in one bit as "{" and "[" do. */
 function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32 {
   if (!acceptsEnd(state) || isInObject(window) != (byte == OBJECT_END)) return refuseJson(window);
-  if (contextOf(window) == TAKE_RAW) stageByte(window, staging, byte);
+  const context = contextOf(window);
+  if (context == TAKE_RAW) stageByte(window, staging, byte);
+  else if (isAssetContext(context)) endAsset(window, staging);
   if (popContainer(window) > 0) return EXPECT_COMMA_OR_END;
   closePart(window, staging);
   return EXPECT_NOTHING;
@@ -185,7 +202,7 @@ function endContainer(window: usize, staging: usize, state: u32, byte: u32): u32
 function beginString(window: usize, staging: usize, state: u32, from: usize): u32 {
   if (!acceptsKey(state)) return beginValue(window, staging, state, QUOTE, from);
   const context = contextOf(window);
-  return beginText(window, staging, IN_KEY, context <= TAKE_RAW ? context : SINK_KEY);
+  return inline.always(beginText(window, staging, IN_KEY, context <= TAKE_RAW ? context : SINK_KEY));
 }
 
 /** A value of any kind, or a byte that begins none. */
@@ -197,7 +214,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
   if (take > TAKE_RAW) {
     const action = valueAction(load<u32>(window, WINDOW_API), take, load<u32>(window, WINDOW_SCAN_KEY), kind);
     if ((action & WRONG_TYPE) != 0) return refuse(window, SCAN_WRONG_TYPE);
-    if (action > 0xff) applyAction(window, action, kind, offsetOf(window, from));
+    if (action > 0xff) applyAction(window, staging, action, kind, offsetOf(window, from));
     take = takeOf(action);
   }
   switch (kind) {
@@ -205,7 +222,7 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
     case KIND_ARRAY:
       return pushContainer(window, staging, byte, take);
     case KIND_STRING:
-      return beginText(window, staging, IN_STRING, take);
+      return inline.always(beginText(window, staging, IN_STRING, take));
     case KIND_NUMBER:
       return beginNumber(window, staging, take, byte);
     default:
@@ -214,9 +231,10 @@ function beginValue(window: usize, staging: usize, state: u32, byte: u32, from: 
 }
 
 /** What a value does besides being taken. */
-function applyAction(window: usize, action: u32, kind: u32, offset: u32): void {
+function applyAction(window: usize, staging: usize, action: u32, kind: u32, offset: u32): void {
   const field = fieldOf(action);
   if (field != FIELD_NONE) beginField(window, field, kind, offset);
+  if ((action & BEGINS_PROMPT) != 0) breakPrompt(window, staging);
   if ((action & COUNTS_MESSAGE) != 0) {
     store<u32>(window, load<u32>(window, WINDOW_MESSAGE_COUNT) + 1, WINDOW_MESSAGE_COUNT);
   }

@@ -4,14 +4,25 @@
  * or is dropped. So there is one loop over text, whatever becomes of it, and plain text is copied once. Bytes from 0x80
  * pass unchecked; escapes are the business of `json-escape.ts`.
  */
+import { beginAsset, endAsset } from "./assets";
 import { stageByte } from "./canonical";
 import { BACKSLASH, isInEscape, PHASE_PLAIN, resumeEscape, simpleEscape, stageUnits } from "./json-escape";
-import { SINK_KEY, SINK_MODEL, SINK_TEXT, TAKE_NOTHING, TAKE_RAW } from "./json-grammar";
 import { keyCode } from "./json-keys";
 import { addressOf, EXPECT_COLON, EXPECT_COMMA_OR_END, IN_KEY, offsetOf, refuse } from "./json-states";
 import {
+  isAssetContext,
+  SINK_IMAGE_URL,
+  SINK_KEY,
+  SINK_MODEL,
+  SINK_SYSTEM_TEXT,
+  SINK_TEXT,
+  TAKE_NOTHING,
+  TAKE_RAW,
+} from "./json-terms";
+import {
   SCAN_MORE,
   SCAN_NOT_JSON,
+  WINDOW_SCAN_CONTEXT,
   WINDOW_SCAN_FIELD_AT,
   WINDOW_SCAN_KEY,
   WINDOW_SCAN_KEY_BYTES,
@@ -22,6 +33,7 @@ import {
   WINDOW_SCAN_STATE,
 } from "./layout";
 import { endModel, takeText } from "./request-facts";
+import { beginSystemText, endSystemText } from "./system-text";
 
 const QUOTE: u32 = 0x22;
 const LAST_CONTROL: u32 = 0x1f;
@@ -34,7 +46,14 @@ export function beginText(window: usize, staging: usize, state: u32, sink: u32):
   store<u32>(window, PHASE_PLAIN, WINDOW_SCAN_PHASE);
   if (sink == TAKE_RAW) stageByte(window, staging, QUOTE);
   if (sink == SINK_KEY) store<u32>(window, 0, WINDOW_SCAN_KEY_SIZE);
+  else if (sink >= SINK_SYSTEM_TEXT) beginSpecial(window, sink);
   return state;
+}
+
+/** The beginning of a string that does more than begin. */
+function beginSpecial(window: usize, sink: u32): void {
+  if (sink == SINK_SYSTEM_TEXT) beginSystemText(window);
+  else beginAsset(window, sink);
 }
 
 /** Reads on in a key or string. Returns where it stopped: after the closing quote, at the chunk's end, or refused. */
@@ -42,7 +61,7 @@ export function scanString(window: usize, staging: usize, from: usize, end: usiz
   const sink = load<u32>(window, WINDOW_SCAN_SINK);
   if (from + 16 <= end) {
     const size = takeShortString(window, staging, sink, from);
-    if (size != NOT_SHORT) return endString(window, staging, sink, from + size);
+    if (size != NOT_SHORT) return inline.always(endString(window, staging, sink, from + size));
   }
   const textStart = load<u32>(window, WINDOW_SCAN_STAGED);
   from = stageText(window, staging, from, end);
@@ -56,7 +75,7 @@ export function scanString(window: usize, staging: usize, from: usize, end: usiz
   const isClosed = <u32>load<u8>(from) == QUOTE && !isInEscape(window);
   if (!isClosed) return refuseString(window, SCAN_NOT_JSON, from);
   if (sink == SINK_KEY) endKey(window);
-  return endString(window, staging, sink, from);
+  return inline.always(endString(window, staging, sink, from));
 }
 
 /**
@@ -140,10 +159,18 @@ function specialBytes(bytes: v128): u32 {
 /** The closing quote, at address `quote`. Returns the address after it. */
 function endString(window: usize, staging: usize, sink: u32, quote: usize): usize {
   if (sink == TAKE_RAW) stageByte(window, staging, QUOTE);
-  if (sink == SINK_MODEL) endModel(window, offsetOf(window, quote));
+  else if (sink >= SINK_MODEL) endSpecial(window, staging, offsetOf(window, quote));
   const isKey = load<u32>(window, WINDOW_SCAN_STATE) == IN_KEY;
   store<u32>(window, isKey ? EXPECT_COLON : EXPECT_COMMA_OR_END, WINDOW_SCAN_STATE);
   return quote + 1;
+}
+
+/** The end of a string that does more than end. A system text that has been decided on has become another sink's. */
+function endSpecial(window: usize, staging: usize, offset: u32): void {
+  const sink = load<u32>(window, WINDOW_SCAN_SINK);
+  if (sink == SINK_MODEL) endModel(window, offset);
+  else if (sink == SINK_SYSTEM_TEXT) endSystemText(window, staging);
+  else if (sink >= SINK_IMAGE_URL && !isAssetContext(load<u32>(window, WINDOW_SCAN_CONTEXT))) endAsset(window, staging);
 }
 
 function endKey(window: usize): void {

@@ -29,6 +29,15 @@ export const SHARDS_MAX: u32 = 64;
 export const BLOCKS_MAX: u32 = 2048;
 /** Bytes of one block, at most: a multiple of 4 from 64 on. The default is 64 tokens of 4 bytes. */
 export const BLOCK_SIZE_MAX: u32 = 4096;
+/** Prompts of one request, each matched by itself. Further ones are counted as tokens and matched with nothing. */
+export const PROMPTS_MAX: u32 = 64;
+/**
+ * Tokens that an image or a video stands for in a prompt: 16 M pixels, the most that vision encoders take. The header
+ * of an image may claim any size.
+ */
+export const ASSET_TOKENS_MAX: u32 = 16384;
+/** Bytes up to which a part is counted, a multiple of 4. The sum over the parts fits in 32 bits. */
+export const PART_SIZE_MAX: u32 = 0x3ffffffc;
 /** Picks of one `decideBatch`. */
 export const PICKS_MAX: u32 = 256;
 /** Endpoints that one pick can name. */
@@ -50,6 +59,8 @@ export const MODEL_SIZE_MAX: u32 = 256;
 export const SALT_SIZE_MAX: u32 = 256;
 /** Bytes of a JSON key that can be of interest; longer keys are skipped as unknown. */
 export const KEY_SIZE_MAX: u32 = 32;
+/** Bytes of an audio asset's format ("wav", "mp3") that count as content; the rest of a longer one does not. */
+export const AUDIO_FORMAT_SIZE_MAX: u32 = 32;
 /** Interned holder sets of three or more endpoints. One is shared by all blocks with the same holders. */
 export const SETS_MAX: u32 = 65536;
 /** Bytes of one shard's ring to the index writer; a power of two. */
@@ -298,8 +309,10 @@ export const SCORES_STRIDE: u32 = ENDPOINTS_MAX * 8;
 export const KEYS: u32 = SCORES + SCORERS_MAX * SCORES_STRIDE;
 /** u16 by slot: leading blocks held. */
 export const DEPTHS: u32 = KEYS + BLOCKS_MAX * 8;
+/** u16 by slot: the same for one of several prompts, whose sum DEPTHS then is. */
+export const PROMPT_DEPTHS: u32 = DEPTHS + ENDPOINTS_MAX * 2;
 /** Where `matchKeys` and the chain's root hash work. */
-export const WORK: u32 = DEPTHS + ENDPOINTS_MAX * 2;
+export const WORK: u32 = PROMPT_DEPTHS + ENDPOINTS_MAX * 2;
 
 /** In and out of `decideBatch`: PICKS_MAX records. */
 export const SHARD_PICKS: u32 = SHARD_SCRATCH + SCRATCH_SIZE;
@@ -375,10 +388,10 @@ export const SHARD_WINDOWS: u32 = (SHARD_STAGING + STAGING_SIZE + 4095) & ~4095;
 
 // ── Stream window ────────────────────────────────────────────────────────────────────────────────────────────────────
 // One per request whose body is arriving or whose pick is being decided. `WINDOW_SCAN_…` belong to json-scan.ts.
-//  0                64              1024       1280      1536         1584            5680          22064
-//  ├────────────────┼───────────────┼──────────┼─────────┼────────────┼───────────────┼─────────────┼─────┐
-//  │ request facts  │ scanner state │ model    │ salt    │ parts[4]   │ unfinished    │ block ids   │     │
-//  └────────────────┴───────────────┴──────────┴─────────┴────────────┴───────────────┴─────────────┴─────┘
+//  0                64              1024       1280      1536         1584           5680        22064        22190
+//  ├────────────────┼───────────────┼──────────┼─────────┼────────────┼──────────────┼───────────┼────────────┼────┐
+//  │ request facts  │ scanner state │ model    │ salt    │ parts[4]   │ unfinished   │ block ids │ breaks[63] │    │
+//  └────────────────┴───────────────┴──────────┴─────────┴────────────┴──────────────┴───────────┴────────────┴────┘
 export const WINDOW_STRIDE: u32 = 22528;
 /** Request facts, filled by the scanner, read by TypeScript once the body is complete. All u32. */
 export const WINDOW_API: u32 = 0;
@@ -405,6 +418,8 @@ export const WINDOW_BLOCK_SIZE: u32 = 44;
 export const WINDOW_ID_COUNT: u32 = 48;
 /** Blocks that found no place because BLOCKS_MAX was reached. */
 export const WINDOW_BLOCKS_BEYOND: u32 = 52;
+/** Prompts of the prompt part after its first one; where they begin stands at WINDOW_BREAKS. */
+export const WINDOW_BREAK_COUNT: u32 = 56;
 
 export const WINDOW_SCAN: u32 = 64;
 export const WINDOW_SCAN_SIZE: u32 = 960;
@@ -415,8 +430,10 @@ export const WINDOW_SCAN_SIZE: u32 = 960;
 //  ├───────────┼────────────┼─────────────┼────────────┼──────────┼────────────┴────────────┼─────────┴───────────┤
 //  │ sign      │ surrogate  │ origin      │ part       │ staged   │ caps[2]                 │ capFacts            │
 //  ├───────────┴────────────┼─────────────┴────────────┼──────────┴────────────┬────────────┴─────────────────────┤
-//  │ partSizes[6], fieldAt  │ keyBytes u8[32] at 160   │ contexts u8[16] at 192│ containers bit[1025] at 208      │
-//  └────────────────────────┴──────────────────────────┴───────────────────────┴──────────────────────────────────┘
+//  │ part counts[6], fieldAt│ keyBytes u8[32] at 160   │ contexts u8[16] at 192│ containers bit[1025] at 208      │
+//  ├────────────────────────┴────┬─────────────────────┴───────────────────────┴──────────────────────────────────┤
+//  │ idLimit at 340, promptAt    │ withheld, asset (a hash state, an image's header) from 348                     │
+//  └─────────────────────────────┴────────────────────────────────────────────────────────────────────────────────┘
 /** What the automaton waits for (`json-states.ts`). */
 export const WINDOW_SCAN_STATE: u32 = 64;
 /** Open containers; the context of the innermost one, and whether it is an object. */
@@ -442,8 +459,9 @@ export const WINDOW_SCAN_STAGED: u32 = 116;
 /** The two output caps, and a bit for each that has been found. */
 export const WINDOW_SCAN_CAPS: u32 = 120;
 export const WINDOW_SCAN_CAP_FACTS: u32 = 128;
-/** Canonical bytes per part, without those still staged. */
+/** Canonical bytes per part, without those still staged; then, per part, its blocks that found no place. */
 export const WINDOW_SCAN_PART_SIZES: u32 = 132;
+export const WINDOW_SCAN_PART_BEYOND: u32 = 144;
 /** Offset in the body of the value of the last field that sets a fact. */
 export const WINDOW_SCAN_FIELD_AT: u32 = 156;
 /** Context of each of the first CONTEXTS_MAX levels. Deeper containers are skipped or raw, as their parents are. */
@@ -451,6 +469,33 @@ export const WINDOW_SCAN_CONTEXTS: u32 = 192;
 export const CONTEXTS_MAX: u32 = 16;
 /** Bit n: the container at depth n is an object. Depths are 1 … JSON_DEPTH_MAX. */
 export const WINDOW_SCAN_CONTAINERS: u32 = 208;
+/** Ids that may be used: BLOCKS_MAX, or what was used when the prompts became too many. */
+export const WINDOW_SCAN_ID_LIMIT: u32 = 340;
+/** Canonical bytes of the prompt part before its present prompt. */
+export const WINDOW_SCAN_PROMPT_AT: u32 = 344;
+/** Bytes of a system text that are held back because they may begin a text that does not count. */
+export const WINDOW_SCAN_WITHHELD: u32 = 348;
+/** The asset being read (`assets.ts`): which sink its content came from, 0 none; what follows the content. */
+export const WINDOW_ASSET_SINK: u32 = 352;
+export const WINDOW_ASSET_FORMAT_SIZE: u32 = 356;
+export const WINDOW_ASSET_FORMAT: u32 = 360;
+/** XXH64 of the content so far (`xxh64-stream.ts`): four u64 lanes, the 32 bytes of an unfinished stripe, the size. */
+export const WINDOW_ASSET_HASH: u32 = 392;
+export const HASH_STREAM_REST: u32 = 32;
+export const HASH_STREAM_SIZE: u32 = 64;
+/**
+ * Width and height in pixels from an image's header, 0 while unknown, and what it takes to find them (`image-size.ts`).
+ */
+export const WINDOW_IMAGE_WIDTH: u32 = 464;
+export const WINDOW_IMAGE_HEIGHT: u32 = 468;
+export const WINDOW_IMAGE_PHASE: u32 = 472;
+export const WINDOW_IMAGE_MATCHED: u32 = 476;
+export const WINDOW_IMAGE_BITS: u32 = 480;
+export const WINDOW_IMAGE_BIT_COUNT: u32 = 484;
+export const WINDOW_IMAGE_BYTE_COUNT: u32 = 488;
+export const WINDOW_IMAGE_SKIP: u32 = 492;
+export const WINDOW_IMAGE_SEGMENTS: u32 = 496;
+export const WINDOW_IMAGE_HEAD: u32 = 504;
 
 export const WINDOW_MODEL: u32 = 1024;
 export const WINDOW_SALT: u32 = 1280;
@@ -459,6 +504,11 @@ export const WINDOW_PARTS: u32 = 1536;
 export const PART_STRIDE: u32 = 8;
 export const WINDOW_UNFINISHED: u32 = 1584;
 export const WINDOW_IDS: u32 = 5680;
+/**
+ * u16: ids of the prompt part before its second prompt, its third, …; WINDOW_BREAK_COUNT of them. The last may be
+ * empty.
+ */
+export const WINDOW_BREAKS: u32 = WINDOW_IDS + BLOCKS_MAX * 8;
 
 export const PARTS_COUNT: u32 = 3;
 export const PART_TOOLS: u32 = 0;
@@ -467,6 +517,16 @@ export const PART_PROMPT: u32 = 2;
 
 export const API_OPENAI_CHAT: u32 = 1;
 export const API_OPENAI_COMPLETIONS: u32 = 2;
+export const API_OPENAI_EMBEDDINGS: u32 = 3;
+export const API_OPENAI_RESPONSES: u32 = 4;
+export const API_OPENAI_CONVERSATIONS: u32 = 5;
+export const API_OPENAI_IMAGES: u32 = 6;
+export const API_ANTHROPIC_MESSAGES: u32 = 7;
+export const API_VLLM_GENERATE: u32 = 8;
+export const API_SGLANG_GENERATE: u32 = 9;
+/** No JSON: every byte belongs to the prompt, as text or as token ids in protobuf's packed varints (`raw-scan.ts`). */
+export const API_RAW_TEXT: u32 = 16;
+export const API_RAW_TOKEN_IDS: u32 = 17;
 
 export const FACT_MODEL: u32 = 1;
 export const FACT_STREAM: u32 = 2;
@@ -484,6 +544,7 @@ export const SCAN_NOT_AN_OBJECT: u32 = 5;
 export const SCAN_MODEL_TOO_LONG: u32 = 6;
 export const SCAN_SALT_TOO_LONG: u32 = 7;
 export const SCAN_WRONG_TYPE: u32 = 8;
+export const SCAN_NOT_TOKEN_IDS: u32 = 9;
 
 // ── Lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 // The index writer's private memory: a second instance of this module over a memory that no other thread has. It keeps,

@@ -2,6 +2,7 @@
  * Puts values of interest into the window's request facts. A field is forgotten when a value for it begins and set when
  * that value is complete, so the last of several wins. Which values are of interest is the grammar's business.
  */
+import { takeAssetText } from "./assets";
 import { openPart } from "./canonical";
 import {
   FIELD_MAX_COMPLETION_TOKENS,
@@ -10,6 +11,7 @@ import {
   FIELD_PROMPT,
   FIELD_SALT,
   FIELD_STREAM,
+  FIELD_SYSTEM,
   FIELD_TOOLS,
   KIND_TRUE,
   SINK_KEY,
@@ -17,7 +19,8 @@ import {
   SINK_MAX_TOKENS,
   SINK_MODEL,
   SINK_SALT,
-} from "./json-grammar";
+  SINK_SYSTEM_TEXT,
+} from "./json-terms";
 import {
   FACT_MODEL,
   FACT_OUTPUT_CAP,
@@ -25,6 +28,7 @@ import {
   KEY_SIZE_MAX,
   MODEL_SIZE_MAX,
   PART_PROMPT,
+  PART_SYSTEM,
   PART_TOOLS,
   SALT_SIZE_MAX,
   SCAN_MODEL_TOO_LONG,
@@ -44,6 +48,7 @@ import {
   WINDOW_SCAN_KEY_BYTES,
   WINDOW_SCAN_KEY_SIZE,
 } from "./layout";
+import { takeSystemText } from "./system-text";
 
 /** A value of this kind begins for the field, at `offset` in the body: forgets the earlier value. */
 export function beginField(window: usize, field: u32, kind: u32, offset: u32): void {
@@ -71,13 +76,19 @@ export function beginField(window: usize, field: u32, kind: u32, offset: u32): v
     case FIELD_TOOLS:
       openPart(window, PART_TOOLS);
       break;
+    case FIELD_SYSTEM:
+      openPart(window, PART_SYSTEM);
+      break;
     case FIELD_PROMPT:
       openPart(window, PART_PROMPT);
       break;
   }
 }
 
-/** Appends unescaped text to a sink that is kept in the window. Returns SCAN_MORE, or the code for too long a text. */
+/**
+ * Takes unescaped text for a sink that is no part of the prompt as it stands. Returns SCAN_MORE, or the code for too
+ * long a text.
+ */
 export function takeText(window: usize, sink: u32, source: usize, size: u32): u32 {
   switch (sink) {
     case SINK_KEY:
@@ -92,7 +103,11 @@ export function takeText(window: usize, sink: u32, source: usize, size: u32): u3
     case SINK_SALT:
       if (append(window + WINDOW_SALT, window + WINDOW_SALT_SIZE, SALT_SIZE_MAX, source, size)) return SCAN_MORE;
       return SCAN_SALT_TOO_LONG;
+    case SINK_SYSTEM_TEXT:
+      takeSystemText(window, source, size);
+      return SCAN_MORE;
     default:
+      if (sink > SINK_SYSTEM_TEXT) takeAssetText(window, sink, source, size);
       return SCAN_MORE;
   }
 }

@@ -12,13 +12,9 @@ import {
   COLUMN_GENERATION,
   DEPTHS,
   ENDPOINTS_MAX,
-  KEYS,
   MASK_SIZE,
   MASK_WORDS,
-  MODEL_SIZE_MAX,
   NO_WINDOW,
-  PART_STRIDE,
-  PARTS_COUNT,
   PICK_BLOCK_COUNT,
   PICK_CANDIDATE_COUNT,
   PICK_FLAGS,
@@ -70,21 +66,18 @@ import {
   SNAPSHOT_REACHABLE,
   SNAPSHOT_SURPLUS,
   TOTALS,
-  WINDOW_IDS,
   WINDOW_MODEL,
   WINDOW_MODEL_SIZE,
-  WINDOW_PARTS,
   WINDOW_PROMPT_SIZE,
-  WINDOW_SALT,
-  WINDOW_SALT_SIZE,
   WORK,
 } from "./layout";
 import { addCounter, policyBase, shardBase, windowBase } from "./memory";
 import { findName } from "./names";
 import { pickMaxScore } from "./picker";
-import { matchKeys, overlayMatch, readBegin, readEnd, ringPush } from "./prefix-index";
+import { readBegin, readEnd } from "./prefix-index";
+import { chainBlocks, matchPrompts, pushPrompts } from "./prompt-chain";
 import { score } from "./scorers";
-import { chainKey, xxh64 } from "./xxh64";
+import { xxh64 } from "./xxh64";
 
 /** Decides picks 0 … pickCount − 1 of the shard, in order. */
 export function decideBatch(shardNumber: u32, pickCount: u32, nowMs: f64): void {
@@ -107,17 +100,23 @@ export function decideBatch(shardNumber: u32, pickCount: u32, nowMs: f64): void 
 function decide(shard: usize, pick: usize, policy: usize): void {
   const candidateCount = listCandidates(shard, pick);
   store<u32>(pick + PICK_CANDIDATE_COUNT, candidateCount);
-  const blockCount = chainBlocks(shard, pick, policy);
+  const windowNumber = load<u32>(pick + PICK_WINDOW);
+  let window: usize = 0;
+  let blockCount: u32 = 0;
+  let nameNumber: u32 = 0;
+  if (windowNumber != NO_WINDOW) {
+    window = windowBase(shard, windowNumber);
+    nameNumber = findName(xxh64(window + WINDOW_MODEL, load<u32>(window + WINDOW_MODEL_SIZE)));
+    blockCount = chainBlocks(shard, window, load<u32>(policy + POLICY_BLOCKS_MAX));
+  }
+  store<u32>(pick + PICK_NAME_NUMBER, nameNumber);
   store<u32>(pick + PICK_BLOCK_COUNT, blockCount);
   if (candidateCount == 0) {
     store<u32>(pick + PICK_RESULT, PICK_NO_ENDPOINTS);
     addCounter(shard, SHARD_COUNTER_NO_ENDPOINTS, 1);
     return;
   }
-  if (blockCount > 0) {
-    matchKeys(shard + KEYS, blockCount, shard + CANDIDATE_MASK, shard + DEPTHS, shard + WORK);
-    overlayMatch(shard, shard + KEYS, blockCount, shard + DEPTHS);
-  }
+  if (blockCount > 0) matchPrompts(shard, window, blockCount, candidateCount);
   sumScores(shard, policy, candidateCount, blockCount);
   const seed = ((<u64>load<u32>(pick + PICK_SEED_HIGH)) << 32) | <u64>load<u32>(pick + PICK_SEED_LOW);
   const position = pickMaxScore(shard + TOTALS, candidateCount, seed, pick + PICK_TIE_COUNT);
@@ -156,41 +155,6 @@ function listCandidates(shard: usize, pick: usize): u32 {
   return count;
 }
 
-/** Chains the ids of the request's parts into keys, in the order in which chat templates use the parts. */
-function chainBlocks(shard: usize, pick: usize, policy: usize): u32 {
-  const windowNumber = load<u32>(pick + PICK_WINDOW);
-  store<u32>(pick + PICK_NAME_NUMBER, 0);
-  if (windowNumber == NO_WINDOW) return 0;
-  const window = windowBase(shard, windowNumber);
-  const modelSize = load<u32>(window + WINDOW_MODEL_SIZE);
-  store<u32>(pick + PICK_NAME_NUMBER, findName(xxh64(window + WINDOW_MODEL, modelSize)));
-  const blocksMax = load<u32>(policy + POLICY_BLOCKS_MAX);
-  let previous = rootKey(shard, window, modelSize);
-  let count: u32 = 0;
-  for (let part: u32 = 0; part < PARTS_COUNT; part++) {
-    const record = window + WINDOW_PARTS + <usize>part * PART_STRIDE;
-    const ids: usize = window + WINDOW_IDS + ((<usize>load<u32>(record)) << 3);
-    const idCount = load<u32>(record, 4);
-    for (let i: u32 = 0; i < idCount && count < blocksMax; i++) {
-      previous = chainKey(load<u64>(ids + ((<usize>i) << 3)), previous);
-      store<u64>(shard + KEYS + ((<usize>count) << 3), previous);
-      count++;
-    }
-  }
-  return count;
-}
-
-/** h₋₁ = XXH64(model ‖ 0 ‖ cache salt): equal prompts of two models, or of two salts, share no block. */
-function rootKey(shard: usize, window: usize, modelSize: u32): u64 {
-  assert(modelSize <= MODEL_SIZE_MAX);
-  const saltSize = load<u32>(window + WINDOW_SALT_SIZE);
-  const work: usize = shard + WORK;
-  memory.copy(work, window + WINDOW_MODEL, modelSize);
-  store<u8>(work + modelSize, 0);
-  memory.copy(work + modelSize + 1, window + WINDOW_SALT, saltSize);
-  return xxh64(work, modelSize + 1 + saltSize);
-}
-
 /** total(endpoint) = Σ weight × clamp(score, 0, 1). */
 function sumScores(shard: usize, policy: usize, candidateCount: u32, blockCount: u32): void {
   const totals: usize = shard + TOTALS;
@@ -226,7 +190,9 @@ function answer(shard: usize, pick: usize, policy: usize, position: u32, blockCo
   }
   store<u32>(pick + PICK_RESULT, PICKED);
   charge(shard, slot, tokens);
-  if (blockCount > 0) ringPush(shard, slot, generation, shard + KEYS, blockCount);
+  if (blockCount > 0) {
+    pushPrompts(shard, windowBase(shard, load<u32>(pick + PICK_WINDOW)), blockCount, slot, generation);
+  }
   countPick(shard, pick, matched, blockCount);
 }
 

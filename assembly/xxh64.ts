@@ -4,12 +4,12 @@
  * bits are mixed. Scalar on purpose: WebAssembly's SIMD has no 64-bit multiply that beats four scalar lanes.
  */
 
-const PRIME_1: u64 = 0x9e3779b185ebca87;
-const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;
+export const PRIME_1: u64 = 0x9e3779b185ebca87;
+export const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;
 const PRIME_3: u64 = 0x165667b19e3779f9;
 const PRIME_4: u64 = 0x85ebca77c2b2ae63;
-const PRIME_5: u64 = 0x27d4eb2f165667c5;
-const STRIPE_SIZE: usize = 32;
+export const PRIME_5: u64 = 0x27d4eb2f165667c5;
+export const STRIPE_SIZE: usize = 32;
 
 /** XXH64 of any number of bytes. */
 export function xxh64(source: usize, size: usize): u64 {
@@ -43,6 +43,11 @@ function hashStripes(source: usize, end: usize): u64 {
     lane4 = round(lane4, load<u64>(source, 24));
     source += STRIPE_SIZE;
   } while (source < end);
+  return inline.always(mergeLanes(lane1, lane2, lane3, lane4));
+}
+
+/** What the four lanes come to once the last stripe is in. */
+export function mergeLanes(lane1: u64, lane2: u64, lane3: u64, lane4: u64): u64 {
   let hash = rotl<u64>(lane1, 1) + rotl<u64>(lane2, 7) + rotl<u64>(lane3, 12) + rotl<u64>(lane4, 18);
   hash = mergeLane(hash, lane1);
   hash = mergeLane(hash, lane2);
@@ -51,7 +56,7 @@ function hashStripes(source: usize, end: usize): u64 {
 }
 
 /** The last 0 to 31 bytes: by 8, then at most one 4, then single ones. */
-function addTail(hash: u64, source: usize, end: usize): u64 {
+export function addTail(hash: u64, source: usize, end: usize): u64 {
   while (source + 8 <= end) {
     hash = addLane(hash, load<u64>(source));
     source += 8;
@@ -67,7 +72,7 @@ function addTail(hash: u64, source: usize, end: usize): u64 {
   return hash;
 }
 
-function round(lane: u64, input: u64): u64 {
+export function round(lane: u64, input: u64): u64 {
   return rotl<u64>(lane + input * PRIME_2, 31) * PRIME_1;
 }
 
@@ -80,7 +85,7 @@ function addLane(hash: u64, input: u64): u64 {
 }
 
 /** Makes every input bit reach every output bit. */
-function avalanche(hash: u64): u64 {
+export function avalanche(hash: u64): u64 {
   hash = (hash ^ (hash >> 33)) * PRIME_2;
   hash = (hash ^ (hash >> 29)) * PRIME_3;
   return hash ^ (hash >> 32);

@@ -46,6 +46,10 @@ export interface EppOptions {
   readonly requestBodySizeMax: number;
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
+  /** Endpoints that a pick names, best first; as the configuration says when absent. */
+  readonly targetsMax?: number;
+  /** Time in which requests are still taken when health already says that the picker ends; none when absent. */
+  readonly drainNoticeMs?: number;
   /** Gets one line per decision and refusal; decisions are not reported when absent. */
   readonly onDecisionLine?: (line: string) => void;
   readonly logger: Logger;
@@ -62,7 +66,10 @@ export interface Epp {
   readonly counters: SharedCounters;
   /** Ends the index writer's thread as a crash would; resolves when it is gone. For fault tests. */
   killIndexWriter(): Promise<void>;
-  /** Takes no new streams, serves the open ones for up to `graceMs`, then ends everything. */
+  /**
+   * Says NOT_SERVING; after `drainNoticeMs` takes no new streams, serves the open ones for up to `graceMs`, then ends
+   * everything. With a grace of 0 it ends everything at once.
+   */
   close(graceMs: number): Promise<void>;
 }
 
@@ -96,7 +103,8 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const names = new NameTable(memory, kernel);
   const control = newControlCounters();
   const indexControl = new IndexControl(memory);
-  new PolicyTable(memory).publish(policy.program);
+  const { targetsMax = policy.program.targetsMax } = options;
+  new PolicyTable(memory).publish({ ...policy.program, targetsMax });
 
   const endpoints = new EndpointRegistry(new EndpointColumns(memory), {
     requestClear: (slot, generation) => indexControl.requestClear(slot, generation),
@@ -166,6 +174,8 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     async close(grace) {
       isServing = false;
       graceMs = grace;
+      const { drainNoticeMs = 0 } = options;
+      if (grace > 0 && drainNoticeMs > 0) await new Promise<void>((done) => clock.setTimeout(done, drainNoticeMs));
       await closeAll(closers);
     },
   };

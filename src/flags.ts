@@ -1,5 +1,5 @@
 /** The picker's flags, once: parsing, `--help`, the errors and `docs/flags.md` come from this table. */
-import { DRAIN_TIMEOUT_MS, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "./config/defaults.ts";
+import { DRAIN_NOTICE_MS, DRAIN_TIMEOUT_MS, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "./config/defaults.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -27,6 +27,7 @@ export interface PickerFlags {
   readonly requestBodySizeMax: number;
   readonly disableSubsetFilter: boolean;
   readonly emitEndpointScores: boolean;
+  readonly drainNoticeMs: number;
   readonly drainTimeoutMs: number;
   readonly logDecisions: boolean;
   readonly logLevel: LoggerOptions["level"];
@@ -68,9 +69,15 @@ export const FLAGS: { readonly [Key in keyof PickerFlags]: FlagDeclaration<Picke
     "emit-endpoint-scores",
     "Tell the proxy every candidate's score, in metadata beside the destination.",
   ),
+  drainNoticeMs: durationFlag({
+    name: "drain-notice",
+    help: "Time in which requests are still taken when the picker is told to end and its health already says so.",
+    byDefaultMs: DRAIN_NOTICE_MS,
+    minMs: 0,
+  }),
   drainTimeoutMs: durationFlag({
     name: "drain-timeout",
-    help: "Time that open streams get when the picker is told to end.",
+    help: "Time that open streams get when the picker ends, after the notice.",
     byDefaultMs: DRAIN_TIMEOUT_MS,
     minMs: 0,
   }),

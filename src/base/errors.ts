@@ -13,7 +13,10 @@ export interface ErrorKind {
 
 /** Codes and statuses are those of the Go picker, so that clients and alerts keep working. */
 export const ERROR_KINDS: Readonly<Record<ErrorCode, ErrorKind>> = {
-  BadRequest: { httpStatus: 400, when: "The body is not JSON, is cut, nests too deep, or lacks a required field." },
+  BadRequest: {
+    httpStatus: 400,
+    when: "The body is not what its API takes, is cut, or lacks a required field; or no parser takes its path.",
+  },
   PayloadTooLarge: { httpStatus: 413, when: "The body is larger than `--request-body-size-max`." },
   ResourceExhausted: { httpStatus: 429, when: "Every stream window of the shard is taken, or the pool is saturated." },
   Internal: { httpStatus: 500, when: "A defect of the picker. The log line says which." },

@@ -24,8 +24,8 @@ export interface DecisionRecord {
 }
 
 /**
- * Why a request is over. `natural`: its response came to its end. `refused`: the picker answered it.
- * `client-disconnect`: the proxy cancelled the stream. `error`: the stream ended before the response did.
+ * Why a request is over. `natural`: its response came to its end, or is of no interest. `refused`: the picker answered
+ * it. `client-disconnect`: the proxy cancelled the stream. `error`: the stream ended before the response did.
  */
 export type TerminationCause = (typeof EXCHANGE_CAUSES)[number];
 

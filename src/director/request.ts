@@ -9,7 +9,8 @@
  * the end of the stream. `finish` may come at any time, from any cause, and more than once.
  */
 import { EppError } from "../base/errors.ts";
-import type { ParserDefinition } from "../parsing/parser.ts";
+import { readGrpcBody } from "../parsing/grpc-body.ts";
+import type { ParserDefinition, PromptFinder } from "../parsing/parser.ts";
 import { refuseBody } from "../parsing/scan-faults.ts";
 import { layout } from "../wasm/layout.ts";
 import type { BodyFacts, Pick, ScoredCandidate } from "../wasm/shard-memory.ts";
@@ -18,6 +19,7 @@ import type { Decision } from "./decision-queue.ts";
 import { ResponseObserver } from "./response.ts";
 
 export interface RequestOptions {
+  /** Undefined when no parser takes the request's path: then it may have no body. */
   readonly parser: ParserDefinition | undefined;
   readonly requestId: string;
   /** Model to send the request on under; as in the body when absent. */
@@ -36,6 +38,8 @@ export interface Routed {
   readonly edit: BodyEdit | undefined;
   /** All candidates with their totals, when they are to be told to the proxy. */
   readonly candidates: readonly ScoredCandidate[] | undefined;
+  /** The response is of no interest: the stream ends with this answer. */
+  readonly skipsResponse: boolean;
 }
 
 /** Whether bytes end the body. `may-be-cut`: they are all that the proxy shows, which may be less than the body. */
@@ -53,6 +57,8 @@ export class InferenceRequest {
   #state: State = "receiving";
   #window: number | undefined;
   #bodySize = 0;
+  /** The body so far, where it is read once it is whole. */
+  #pieces: Buffer[] = [];
   /** The proxy showed only the beginning of the body; the decision is made on that. */
   #isCut = false;
   #model: string | undefined;
@@ -76,16 +82,15 @@ export class InferenceRequest {
       return this.#refuse(new EppError("PayloadTooLarge", `request body is larger than ${requestBodySizeMax} bytes`));
     }
     const { parser } = this.#options;
-    if (parser === undefined) return undefined;
-    this.#window ??= this.#context.memory.acquireWindow(parser.api, this.#policy);
-    if (this.#window === undefined) {
-      const message = "too many request bodies are arriving at once; try again";
-      return this.#refuse(new EppError("ResourceExhausted", message, { droppedReason: "rejected-saturated" }));
+    if (parser === undefined) return this.#refuse(new EppError("BadRequest", "no parser is configured for this path"));
+    switch (parser.body.kind) {
+      case "json":
+        return this.#scan(parser.body.api, bytes, place);
+      case "grpc":
+        return this.#gather(parser.body.findPrompt, bytes, place);
+      case "unread":
+        return undefined;
     }
-    const fault = this.#context.memory.feed(this.#window, bytes, place !== "more");
-    if (fault === undefined) return undefined;
-    this.#isCut = place === "may-be-cut" && fault.result === layout.SCAN_CUT;
-    return this.#isCut ? undefined : this.#refuse(refuseBody(fault));
   }
 
   /**
@@ -138,9 +143,10 @@ export class InferenceRequest {
       this.#releaseCharge();
     }
     const response = this.#response?.facts();
+    const isDone = response?.isComplete === true || (stateBefore === "routed" && this.#skipsResponse);
     const { onFinished, clock } = this.#context;
     onFinished({
-      cause: causeOf(stateBefore, response?.isComplete === true, isCancelled),
+      cause: causeOf(stateBefore, isDone, isCancelled),
       requestId: this.#options.requestId,
       model: this.#model,
       response,
@@ -148,23 +154,65 @@ export class InferenceRequest {
     });
   }
 
+  /** Scans the next bytes of the body, or of the prompt in it, which begins at `start`. */
+  #scan(api: number, bytes: Buffer, place: BodyPlace, start = 0): EppError | undefined {
+    this.#window ??= this.#context.memory.acquireWindow(api, this.#policy);
+    if (this.#window === undefined) {
+      const message = "too many request bodies are arriving at once; try again";
+      return this.#refuse(new EppError("ResourceExhausted", message, { droppedReason: "rejected-saturated" }));
+    }
+    const fault = this.#context.memory.feed(this.#window, bytes, place !== "more");
+    if (fault === undefined) return undefined;
+    this.#isCut = place === "may-be-cut" && fault.result === layout.SCAN_CUT;
+    return this.#isCut ? undefined : this.#refuse(refuseBody({ ...fault, offset: start + fault.offset }));
+  }
+
+  /** Keeps the body until it is whole, then scans the prompt in it. */
+  #gather(findPrompt: PromptFinder, bytes: Buffer, place: BodyPlace): EppError | undefined {
+    this.#pieces.push(bytes);
+    if (place === "more") return undefined;
+    const body = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    const prompt = readGrpcBody(body, findPrompt);
+    if (typeof prompt === "string") {
+      this.#isCut = place === "may-be-cut";
+      return this.#isCut ? undefined : this.#refuse(new EppError("BadRequest", prompt));
+    }
+    const isView = prompt.bytes.buffer === body.buffer;
+    const start = isView ? prompt.bytes.byteOffset - body.byteOffset : 0;
+    const refusal = this.#scan(prompt.api, prompt.bytes, "last", start);
+    if (refusal === undefined && this.#window !== undefined) this.#context.memory.addFacts(this.#window, prompt);
+    return refusal;
+  }
+
   #readBody(): EppError | undefined {
     const { parser, rewriteModelTo } = this.#options;
     if (parser === undefined || this.#window === undefined) return undefined;
     const facts = this.#context.memory.facts(this.#window);
-    this.#model = facts.model;
+    // Where a model is optional, an empty name is none.
+    this.#model = facts.model || undefined;
     const missing = this.#isCut ? undefined : parser.findMissing(facts);
     if (missing !== undefined) return new EppError("BadRequest", missing);
     if (rewriteModelTo !== undefined && rewriteModelTo !== facts.model) return this.#rewrite(facts, rewriteModelTo);
     return undefined;
   }
 
-  #rewrite({ modelSpan }: BodyFacts, name: string): EppError | undefined {
+  /**
+   * The prompt belongs to the model that the request is sent on under. The body says so, too, where it names a model
+   * and the name can be exchanged: inside of a message, sizes would change that stand before it.
+   */
+  #rewrite({ model, modelSpan }: BodyFacts, name: string): EppError | undefined {
     const { modelSizeMax } = this.#context.limits;
     if (Buffer.byteLength(name) > modelSizeMax) {
       return new EppError("BadRequest", `the model name to rewrite to has more than ${modelSizeMax} bytes`);
     }
+    const isFramed = this.#options.parser?.body.kind === "grpc";
+    if (model !== undefined && isFramed) return undefined;
     if (this.#window !== undefined) this.#context.memory.setModel(this.#window, name);
+    if (model === undefined) {
+      this.#model = name;
+      return undefined;
+    }
     this.#edit = { ...modelSpan, replacement: Buffer.from(JSON.stringify(name).slice(1, -1)) };
     return undefined;
   }
@@ -176,7 +224,11 @@ export class InferenceRequest {
       return this.#refuse(new EppError("ServiceUnavailable", message, { droppedReason: "rejected-no-endpoints" }));
     }
     this.#state = "routed";
-    return { pick, edit: this.#edit, candidates };
+    return { pick, edit: this.#edit, candidates, skipsResponse: this.#skipsResponse };
+  }
+
+  get #skipsResponse(): boolean {
+    return this.#options.parser?.skipsResponse === true;
   }
 
   /** The stream was over before the decision came. */
@@ -222,8 +274,8 @@ export class InferenceRequest {
   }
 }
 
-function causeOf(state: State, isResponseComplete: boolean, isCancelled: boolean): TerminationCause {
+function causeOf(state: State, isDone: boolean, isCancelled: boolean): TerminationCause {
   if (state === "refused") return "refused";
-  if (isResponseComplete) return "natural";
+  if (isDone) return "natural";
   return isCancelled ? "client-disconnect" : "error";
 }

@@ -4,8 +4,7 @@
  */
 import { EventCounter } from "../parsing/event-counter.ts";
 import { NameRestorer } from "../parsing/name-restorer.ts";
-import { ResponseTail } from "../parsing/response-tail.ts";
-import { findUsage, mergeUsage, USAGE_TAIL_SIZE_MAX, type Usage, type UsageFormat } from "../parsing/usage.ts";
+import type { Usage, UsageFormat, UsageReader } from "../parsing/usage.ts";
 
 export interface ResponseHeaders {
   /** HTTP status; undefined when the proxy did not say. */
@@ -30,11 +29,10 @@ export interface ResponseFacts {
 }
 
 export class ResponseObserver {
-  readonly #usageFormat: UsageFormat | undefined;
+  readonly #usage: UsageReader | undefined;
   readonly #nowMs: () => number;
   readonly #restorer: NameRestorer | undefined;
   readonly #events = new EventCounter();
-  readonly #tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
   #headers: ResponseHeaders | undefined;
   #bodySize = 0;
   #firstByteAtMs: number | undefined;
@@ -47,7 +45,7 @@ export class ResponseObserver {
     /** Set when the request was sent on under another model name. */
     readonly rename: { readonly sent: string; readonly asked: string } | undefined;
   }) {
-    this.#usageFormat = options.usageFormat;
+    this.#usage = options.usageFormat?.open();
     this.#nowMs = options.nowMs;
     this.#restorer = options.rename && new NameRestorer(options.rename.sent, options.rename.asked);
   }
@@ -66,7 +64,7 @@ export class ResponseObserver {
     if (piece.length > 0) this.#firstByteAtMs ??= this.#nowMs();
     if (!this.#isReadable) return [piece];
     if (this.#isEventStream) this.#events.push(piece);
-    if (this.#usageFormat !== undefined) this.#tail.push(piece);
+    this.#usage?.push(piece);
     return this.#restorer === undefined ? [piece] : this.#restorer.push(piece, isLast);
   }
 
@@ -84,16 +82,9 @@ export class ResponseObserver {
       bodySize: this.#bodySize,
       eventCount: this.#events.count,
       firstByteAtMs: this.#firstByteAtMs,
-      usage: this.#usage(),
+      usage: this.#bodySize === 0 ? undefined : this.#usage?.read(this.#isEventStream),
       isComplete: this.#isComplete,
     };
-  }
-
-  #usage(): Usage | undefined {
-    if (this.#usageFormat === undefined || this.#bodySize === 0) return undefined;
-    const atEnd = findUsage(this.#tail.join(), this.#usageFormat);
-    const isFoundAtStart = this.#usageFormat.isInHead && this.#isEventStream;
-    return isFoundAtStart ? mergeUsage(findUsage(this.#tail.head, this.#usageFormat), atEnd) : atEnd;
   }
 
   get #isEventStream(): boolean {

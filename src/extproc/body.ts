@@ -1,4 +1,18 @@
-/** Cuts a body that arrived in pieces into the pieces that leave, without joining it. */
+/** A body in the pieces in which it arrived, and the pieces in which it leaves: it is never joined. */
+
+/** Pieces below this are small: what keeps one in memory is as much as the piece itself. */
+const SMALL_PIECE_SIZE = 1_024;
+
+/**
+ * Adds the piece that came next. Small pieces in a row are copied together, so that a body takes no more memory the
+ * smaller the pieces are in which a client sends it.
+ */
+export function appendPiece(pieces: Buffer[], piece: Buffer): void {
+  const last = pieces.at(-1);
+  if (last === undefined) pieces.push(piece);
+  else if (last.length + piece.length <= SMALL_PIECE_SIZE) pieces[pieces.length - 1] = Buffer.concat([last, piece]);
+  else if (piece.length > 0) pieces.push(piece);
+}
 
 /** Bytes of one body answer. Envoy takes frames of up to 64 KiB; the Go picker keeps below by this much. */
 export const BODY_ANSWER_SIZE_MAX = 62_000;

@@ -34,7 +34,7 @@ import {
   RESPONSE_HEADERS_ANSWER,
   RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH,
 } from "./answers.ts";
-import { cutBody } from "./body.ts";
+import { appendPiece, cutBody } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
 import { readRequestHeaders } from "./request-headers.ts";
 import { readResponseHeaders } from "./response-headers.ts";
@@ -163,7 +163,7 @@ export class Conversation implements ExtProcHandler {
     const mayBeCut = this.#modes.request === "buffered-partial" && !message.endOfStream;
     const refusal = this.#request?.feed(body, mayBeCut ? "may-be-cut" : isWhole ? "last" : "more");
     if (refusal !== undefined) return this.#refuse(refusal);
-    this.#body.push(body);
+    appendPiece(this.#body, body);
     this.#bodySize += body.length;
     if (isWhole) this.#complete();
   }
@@ -226,7 +226,7 @@ export class Conversation implements ExtProcHandler {
     if (isBuffered && this.#body.length > 0) this.#answerBuffered(outcome);
     else this.#answerStreamed(outcome);
     this.#body = [];
-    if (this.#isHalfClosed) this.#stream.end();
+    if (this.#isHalfClosed || outcome.skipsResponse) this.#stream.end();
   }
 
   #answerStreamed(routed: Routed): void {

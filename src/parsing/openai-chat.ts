@@ -1,15 +1,14 @@
-/** OpenAI chat completions: model and at least one message. */
+/** OpenAI chat completions, and vLLM's rendering of their prompts: model and at least one message. */
 import { layout } from "../wasm/layout.ts";
-import type { ParserDefinition } from "./parser.ts";
+import { type ParserDefinition, suffixes } from "./parser.ts";
+import { missingElements, missingModel } from "./required-fields.ts";
 import { USAGE_OBJECT } from "./usage.ts";
 
 export const openaiChatParser: ParserDefinition = {
   type: "openai-parser",
-  pathSuffixes: ["chat/completions"],
-  api: layout.API_OPENAI_CHAT,
+  claims: suffixes("chat/completions", "chat/completions/render"),
+  body: { kind: "json", api: layout.API_OPENAI_CHAT },
   usageFormat: USAGE_OBJECT,
-  findMissing: ({ model, messageCount }) => {
-    if (model === undefined || model === "") return "model not found in request body";
-    return messageCount === 0 ? "request body has no messages: at least one is required" : undefined;
-  },
+  skipsResponse: false,
+  findMissing: (facts) => missingModel(facts) ?? missingElements(facts, "messages"),
 };

@@ -1,17 +1,15 @@
-/** OpenAI completions: model and a prompt, as text, texts or token ids. */
+/** OpenAI completions, and vLLM's rendering of their prompts: model and a prompt, as text, texts or token ids. */
 import { layout } from "../wasm/layout.ts";
-import type { ParserDefinition } from "./parser.ts";
+import { type ParserDefinition, suffixes } from "./parser.ts";
+import { missingModel, missingPrompt } from "./required-fields.ts";
 import { USAGE_OBJECT } from "./usage.ts";
 
 export const openaiCompletionsParser: ParserDefinition = {
   type: "openai-parser",
-  pathSuffixes: ["completions"],
-  api: layout.API_OPENAI_COMPLETIONS,
+  claims: suffixes("completions", "completions/render"),
+  body: { kind: "json", api: layout.API_OPENAI_COMPLETIONS },
   usageFormat: USAGE_OBJECT,
-  findMissing: ({ model, hasPrompt }) => {
-    if (model === undefined || model === "") return "model not found in request body";
-    return hasPrompt
-      ? undefined
-      : "request body has no prompt: a text, a list of texts or a list of token ids is required";
-  },
+  skipsResponse: false,
+  findMissing: (facts) =>
+    missingModel(facts) ?? missingPrompt(facts, "prompt", "a text, a list of texts or a list of token ids"),
 };

@@ -20,6 +20,8 @@ function describe(result: number): string {
       return `has a model name of more than ${layout.MODEL_SIZE_MAX} bytes`;
     case layout.SCAN_SALT_TOO_LONG:
       return `has a cache_salt of more than ${layout.SALT_SIZE_MAX} bytes`;
+    case layout.SCAN_NOT_TOKEN_IDS:
+      return "has token ids that are no numbers";
     case layout.SCAN_WRONG_TYPE:
       return "has a field of the wrong type";
     default:

@@ -5,6 +5,7 @@
  *   … "choices":[…],"usage":{"prompt_tokens":7,…}}            JSON
  *   data: {…"usage":{"prompt_tokens":7,…}}\n\ndata: [DONE]    events, however they are cut
  */
+import { ResponseTail } from "./response-tail.ts";
 
 /** Tokens of one exchange. Undefined where the engine says nothing. */
 export interface Usage {
@@ -16,27 +17,54 @@ export interface Usage {
 }
 
 /** Bytes kept from a response's end. A usage object has some 300; what follows it in known formats is below 4 KiB. */
-export const USAGE_TAIL_SIZE_MAX = 16_384;
+const USAGE_TAIL_SIZE_MAX = 16_384;
 /** A larger object under the name of usage is none. */
 const USAGE_OBJECT_SIZE_MAX = 4_096;
 
-/** Where a format writes its usage. */
+/** How the responses of an API say what they cost. */
 export interface UsageFormat {
+  /** For one response. */
+  open(): UsageReader;
+}
+
+export interface UsageReader {
+  push(piece: Buffer): void;
+  /** The usage in what was pushed; undefined when there is none. */
+  read(isEventStream: boolean): Usage | undefined;
+}
+
+/** A JSON object near the end of the response. */
+export interface JsonUsageFormat extends UsageFormat {
   /** Key of the object, as it stands in the bytes. */
   readonly key: string;
-  /** Also in the first event of a stream (Anthropic says there what the prompt cost), so that the head is kept, too. */
-  readonly isInHead: boolean;
 }
 
 /** OpenAI's APIs, vLLM's and those that follow them. */
-export const USAGE_OBJECT: UsageFormat = { key: '"usage"', isInHead: false };
+export const USAGE_OBJECT: JsonUsageFormat = jsonFormat('"usage"', { isInHead: false });
 /** Anthropic's messages: input in `message_start`, output in `message_delta`. */
-export const USAGE_OBJECT_IN_HEAD: UsageFormat = { key: '"usage"', isInHead: true };
+export const USAGE_OBJECT_IN_HEAD: JsonUsageFormat = jsonFormat('"usage"', { isInHead: true });
 /** SGLang's own API. */
-export const META_INFO: UsageFormat = { key: '"meta_info"', isInHead: false };
+export const META_INFO: JsonUsageFormat = jsonFormat('"meta_info"', { isInHead: false });
+
+/** `isInHead`: the first event of a stream has it, too (Anthropic says there what the prompt cost). */
+function jsonFormat(key: string, { isInHead }: { readonly isInHead: boolean }): JsonUsageFormat {
+  return {
+    key,
+    open() {
+      const tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
+      return {
+        push: (piece) => tail.push(piece),
+        read(isEventStream) {
+          const atEnd = findUsage(tail.join(), { key });
+          return isInHead && isEventStream ? mergeUsage(findUsage(tail.head, { key }), atEnd) : atEnd;
+        },
+      };
+    },
+  };
+}
 
 /** The usage in the bytes; of several objects the last one counts. Undefined when there is none. */
-export function findUsage(bytes: Buffer, { key }: UsageFormat): Usage | undefined {
+export function findUsage(bytes: Buffer, { key }: { readonly key: string }): Usage | undefined {
   for (let at = bytes.lastIndexOf(key); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(key, at - 1)) {
     // Inside of a text the quote is escaped.
     if (at > 0 && bytes[at - 1] === BACKSLASH) continue;
@@ -49,10 +77,12 @@ export function findUsage(bytes: Buffer, { key }: UsageFormat): Usage | undefine
 /** Values of `later` where it has any, else of `earlier`. */
 export function mergeUsage(earlier: Usage | undefined, later: Usage | undefined): Usage | undefined {
   if (earlier === undefined || later === undefined) return later ?? earlier;
+  const promptTokens = later.promptTokens ?? earlier.promptTokens;
+  const completionTokens = later.completionTokens ?? earlier.completionTokens;
   return {
-    promptTokens: later.promptTokens ?? earlier.promptTokens,
-    completionTokens: later.completionTokens ?? earlier.completionTokens,
-    totalTokens: later.totalTokens ?? earlier.totalTokens,
+    promptTokens,
+    completionTokens,
+    totalTokens: later.totalTokens ?? sum(promptTokens, completionTokens) ?? earlier.totalTokens,
     cachedTokens: later.cachedTokens ?? earlier.cachedTokens,
   };
 }
@@ -62,11 +92,10 @@ function readUsage(object: Readonly<Record<string, unknown>>): Usage {
   const completionTokens = count(object["completion_tokens"] ?? object["output_tokens"]);
   const details = object["prompt_tokens_details"] ?? object["input_tokens_details"];
   const cached = isRecord(details) ? details["cached_tokens"] : undefined;
-  const isBothKnown = promptTokens !== undefined && completionTokens !== undefined;
   return {
     promptTokens,
     completionTokens,
-    totalTokens: count(object["total_tokens"]) ?? (isBothKnown ? promptTokens + completionTokens : undefined),
+    totalTokens: count(object["total_tokens"]) ?? sum(promptTokens, completionTokens),
     cachedTokens: count(cached ?? object["cache_read_input_tokens"] ?? object["cached_tokens"]),
   };
 }
@@ -109,6 +138,10 @@ function skipSpace(bytes: Buffer, from: number): number {
   let at = from;
   while (at < bytes.length && (bytes[at] as number) <= SPACE) at++;
   return at;
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
 }
 
 function count(value: unknown): number | undefined {

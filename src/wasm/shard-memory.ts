@@ -179,6 +179,16 @@ export class ShardMemory {
     }));
   }
 
+  /** Adds what a format around the prompt said about the request. */
+  addFacts(window: number, { isStream, outputCap }: { isStream: boolean; outputCap: number | undefined }): void {
+    const at = this.#window(window);
+    let facts = this.#u32(window, layout.WINDOW_FACTS);
+    if (isStream) facts |= layout.FACT_STREAM;
+    if (outputCap !== undefined) facts |= layout.FACT_OUTPUT_CAP;
+    this.#view.setUint32(at + layout.WINDOW_FACTS, facts, true);
+    if (outputCap !== undefined) this.#view.setUint32(at + layout.WINDOW_OUTPUT_CAP, outputCap, true);
+  }
+
   /** Makes `name` the model that prompts of this window belong to. At most MODEL_SIZE_MAX bytes. */
   setModel(window: number, name: string): void {
     const bytes = Buffer.from(name);

@@ -13,8 +13,8 @@ import { Director } from "../../src/director/director.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
 import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
-import { openaiChatParser } from "../../src/parsing/openai-chat.ts";
-import { openaiCompletionsParser } from "../../src/parsing/openai-completions.ts";
+import type { ParserDefinition } from "../../src/parsing/parser.ts";
+import { DEFAULT_PARSERS } from "../../src/parsing/parsers.ts";
 import { compilePolicy } from "../../src/scheduling/policy.ts";
 import { SharedCounters } from "../../src/wasm/counters.ts";
 import { layout } from "../../src/wasm/layout.ts";
@@ -62,6 +62,7 @@ export interface TestShardOptions {
   readonly seed?: number;
   readonly honoursSubsetHint?: boolean;
   readonly emitEndpointScores?: boolean;
+  readonly parsers?: readonly ParserDefinition[];
   /** Endpoints that a pick names. */
   readonly targetsMax?: number;
 }
@@ -96,7 +97,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     }),
     clock,
     prng: prng.fork("decisions"),
-    parsers: [openaiChatParser, openaiCompletionsParser],
+    parsers: options.parsers ?? DEFAULT_PARSERS,
     limits: { requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => decisions.push(record),

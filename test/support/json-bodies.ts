@@ -55,7 +55,8 @@ const KEYS = [
   ..."name tool_calls temperature mod models __proto__ a".split(" "),
   "",
 ];
-const NUMBERS = "0 -0 7 64 4096 4294967295 4294967296 99999999999999999999 -3 1.5 0.25 1e5 2E-3 -1.0e+2".split(" ");
+export const NUMBERS: readonly string[] =
+  "0 -0 7 64 4096 4294967295 4294967296 99999999999999999999 -3 1.5 0.25 1e5 2E-3 -1.0e+2".split(" ");
 
 /** A random body of at most a few hundred bytes: an object, or now and then something else. */
 export function randomBody(prng: Prng): string {
@@ -111,7 +112,7 @@ function randomPrompt(prng: Prng): string {
   }
 }
 
-function randomValue(prng: Prng, depth: number): string {
+export function randomValue(prng: Prng, depth: number): string {
   switch (prng.nextBelow(depth > 0 ? 7 : 5)) {
     case 0:
       return pick(prng, NUMBERS);
@@ -137,16 +138,16 @@ function object(prng: Prng, countMax: number, value: (key: string) => string): s
   return members.length === 0 ? `{${space(prng)}}` : `{${members.join(",")}}`;
 }
 
-function array(prng: Prng, countMax: number, item: () => string): string {
+export function array(prng: Prng, countMax: number, item: () => string): string {
   const items = Array.from({ length: prng.nextBelow(countMax + 1) }, () => `${space(prng)}${item()}${space(prng)}`);
   return items.length === 0 ? `[${space(prng)}]` : `[${items.join(",")}]`;
 }
 
-function space(prng: Prng): string {
+export function space(prng: Prng): string {
   return prng.nextBelow(4) === 0 ? pick(prng, [" ", "  ", "\n", "\t", "\r\n", "\n    "]) : "";
 }
 
-function randomString(prng: Prng): string {
+export function randomString(prng: Prng): string {
   const pieces = Array.from({ length: prng.nextBelow(4) }, () => {
     switch (prng.nextBelow(6)) {
       case 0:
@@ -163,7 +164,7 @@ function randomString(prng: Prng): string {
 }
 
 /** Writes a string literal; characters that need no escape are escaped now and then, in either case of hex digits. */
-function writeString(prng: Prng, text: string): string {
+export function writeString(prng: Prng, text: string): string {
   const zeal = pick(prng, [0, 0, 8, 2]);
   let raw = "";
   for (let index = 0; index < text.length; index++) {

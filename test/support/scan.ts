@@ -91,6 +91,12 @@ export function scanFacts(kernel: TestKernel, window = 0): ScanFacts {
   const text = (at: number, size: number): string =>
     Buffer.from(kernel.bytes.slice(base + at, base + at + size)).toString("utf8");
   const hasModel = hasFact(layout.FACT_MODEL);
+  const system = partIds(kernel, layout.PART_SYSTEM, window);
+  const prompt = partIds(kernel, layout.PART_PROMPT, window);
+  // An empty prompt at the end of the list may be counted: it has no ids.
+  const breaks = Array.from({ length: field(layout.WINDOW_BREAK_COUNT) }, (_, index) =>
+    kernel.view.getUint16(base + layout.WINDOW_BREAKS + index * 2, true),
+  ).filter((ids) => ids < prompt.length);
   return {
     model: hasModel ? text(layout.WINDOW_MODEL, field(layout.WINDOW_MODEL_SIZE)) : undefined,
     modelSpan: hasModel ? [field(layout.WINDOW_MODEL_START), field(layout.WINDOW_MODEL_END)] : undefined,
@@ -102,7 +108,9 @@ export function scanFacts(kernel: TestKernel, window = 0): ScanFacts {
     hasTools: hasFact(layout.FACT_TOOLS),
     promptSize: field(layout.WINDOW_PROMPT_SIZE),
     tools: partIds(kernel, layout.PART_TOOLS, window),
-    prompt: partIds(kernel, layout.PART_PROMPT, window),
+    system: system.length === 0 ? undefined : system,
+    prompt,
+    breaks: breaks.length === 0 ? undefined : breaks,
   };
 }
 

@@ -5,10 +5,12 @@
  * A proxy that does not read its answers pauses its own stream: while the socket's buffer is full, no further message
  * of that stream is taken in. Other streams go on.
  */
-import { createServer, type Server as NetServer, type Socket } from "node:net";
+import type { Http2Server, ServerHttp2Session } from "node:http2";
+import { createServer, type Server as NetServer } from "node:net";
 import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
+import { announceEnd, type Connection, limitStreams } from "./connection-end.ts";
 import { DrainingSet } from "./draining-set.ts";
 import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
 
@@ -39,7 +41,8 @@ const FLUSH_MS_MAX = 5_000;
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
-  const openStreams = new DrainingSet<ServerDuplexStream<Buffer, Buffer>>();
+  /** Streams; while draining also connections on which more of them may be on their way. */
+  const openStreams = new DrainingSet<ServerDuplexStream<Buffer, Buffer> | Connection>();
   const grpcServer = new Server({
     // Streams pause one by one when their proxy does not read; a limit for all streams of a connection would end them
     // all.
@@ -56,10 +59,16 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     },
   );
   const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new DrainingSet<Socket>();
+  const http2Server = http2ServerOf(grpcServer);
+  const connections = new DrainingSet<Connection>();
   const listener = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    // It has a session when `injectConnection` returns.
+    http2Server.once("session", (session: ServerHttp2Session) => {
+      const connection: Connection = { socket, session };
+      connections.add(connection);
+      socket.once("close", () => connections.delete(connection));
+      limitStreams(connection);
+    });
     injector.injectConnection(socket);
   });
   const port = await listen(listener, options);
@@ -68,17 +77,21 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
     injector.destroy();
     grpcServer.forceShutdown();
-    for (const socket of sockets) socket.destroy();
+    for (const { socket } of connections) socket.destroy();
     await closed;
   };
   const drain = async (graceMs: number): Promise<void> => {
     listener.close();
-    // Connections end once their streams have; those on which nobody ever spoke would not.
-    injector.drain(graceMs);
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    for (const connection of connections) {
+      // One on which nobody ever spoke would not end.
+      if (connection.socket.bytesRead === 0) connection.socket.destroy();
+      openStreams.add(connection);
+      announceEnd(connection, () => openStreams.delete(connection));
+    }
     await openStreams.untilEmpty(options.clock, graceMs);
     // A stream is over when its last message is written. The bytes leave later.
-    await sockets.untilEmpty(options.clock, FLUSH_MS_MAX);
+    for (const { session } of connections) session.close();
+    await connections.untilEmpty(options.clock, FLUSH_MS_MAX);
   };
   return { port, drain, close };
 }
@@ -125,6 +138,13 @@ const TURNS_UNTIL_CANCELLED = 3;
 function afterTurns(turns: number, task: () => void): void {
   if (turns === 0) task();
   else setImmediate(() => afterTurns(turns - 1, task));
+}
+
+/** The HTTP/2 server inside of a grpc-js server that has one, to which it has no door. */
+function http2ServerOf(grpcServer: Server): Http2Server {
+  const servers: unknown = Reflect.get(grpcServer, "http2Servers");
+  assert(servers instanceof Map && servers.size === 1, "grpc-js keeps its HTTP/2 servers in a map");
+  return [...servers.keys()][0] as Http2Server;
 }
 
 function listen(listener: NetServer, { host, port, reusePort }: ListenOptions): Promise<number> {

@@ -10,6 +10,7 @@ import { Director } from "../../../src/director/director.ts";
 import type { InferenceRequest, Outcome } from "../../../src/director/request.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { openaiChatParser } from "../../../src/parsing/openai-chat.ts";
+import { passthroughParser } from "../../../src/parsing/passthrough.ts";
 import { queueDepthScorer } from "../../../src/plugins/scorers/queue-depth.ts";
 import { compilePolicy } from "../../../src/scheduling/policy.ts";
 import { layout } from "../../../src/wasm/layout.ts";
@@ -50,7 +51,7 @@ function testDirector(): TestDirector {
     }),
     clock,
     prng: new Prng(1),
-    parsers: [openaiChatParser],
+    parsers: [openaiChatParser, passthroughParser],
     limits: { requestBodySizeMax: 1_000, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => records.push(record),
@@ -166,7 +167,7 @@ describe("a request", () => {
     expect([inFlight(director), isWindowFree(director)]).toEqual([0, true]);
   });
 
-  it("without a parser for its path needs no window", () => {
+  it("that is not read needs no window", () => {
     const director = testDirector();
     const holder = director.open();
     holder.feed(Buffer.from("{"), "more");

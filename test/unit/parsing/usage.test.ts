@@ -70,7 +70,7 @@ describe("findUsage", () => {
   it("later values win when two are merged, and unknown ones do not", () => {
     const start = usage({ promptTokens: 7, completionTokens: 1, cachedTokens: 5 });
     expect(mergeUsage(start, usage({ completionTokens: 9 }))).toEqual(
-      usage({ promptTokens: 7, completionTokens: 9, cachedTokens: 5 }),
+      usage({ promptTokens: 7, completionTokens: 9, totalTokens: 16, cachedTokens: 5 }),
     );
     expect(mergeUsage(start, undefined)).toEqual(start);
     expect(mergeUsage(undefined, undefined)).toBeUndefined();
