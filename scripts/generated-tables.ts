@@ -11,6 +11,7 @@ import { benchTables } from "./tables/benches.ts";
 import { errorTable } from "./tables/errors.ts";
 import { flagTable } from "./tables/flags.ts";
 import { metricTable } from "./tables/metrics.ts";
+import { parserTable } from "./tables/parsers.ts";
 import { dataKeyTable, pluginTable } from "./tables/plugins.ts";
 
 export interface GeneratedTable {
@@ -23,6 +24,7 @@ export interface GeneratedTable {
 export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/plugins.md", name: "plugins", text: pluginTable },
   { document: "docs/plugins.md", name: "data keys", text: dataKeyTable },
+  { document: "docs/parsers.md", name: "parsers", text: parserTable },
   { document: "docs/metrics.md", name: "metrics", text: metricTable },
   { document: "docs/errors.md", name: "errors", text: errorTable },
   { document: "docs/flags.md", name: "flags", text: flagTable },

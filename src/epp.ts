@@ -16,6 +16,7 @@ import { FleetWatch } from "./endpoints/fleet-watch.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { PluginRegistry } from "./framework/registry.ts";
 import type { IndexWriterTask } from "./index-writer.ts";
+import type { ParserType } from "./parsing/parser.ts";
 import { type CompiledPolicy, compilePolicy } from "./scheduling/policy.ts";
 import { vllm } from "./scrape/engines/vllm.ts";
 import { Scraper } from "./scrape/scraper.ts";
@@ -44,6 +45,7 @@ export interface EppOptions {
   readonly streamWindowCount: number;
   readonly indexSlotsLog2: number;
   readonly requestBodySizeMax: number;
+  readonly parserTypes: readonly ParserType[];
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   /** Endpoints that a pick names, best first; as the configuration says when absent. */
@@ -149,6 +151,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     prng: options.prng,
     clock,
     requestBodySizeMax: options.requestBodySizeMax,
+    parserTypes: options.parserTypes,
     honoursSubsetHint: options.honoursSubsetHint,
     emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,

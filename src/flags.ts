@@ -1,10 +1,13 @@
 /** The picker's flags, once: parsing, `--help`, the errors and `docs/flags.md` come from this table. */
 import { DRAIN_NOTICE_MS, DRAIN_TIMEOUT_MS, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "./config/defaults.ts";
+import type { ParserType } from "./parsing/parser.ts";
+import { DEFAULT_PARSER_TYPES, PARSER_TYPES } from "./parsing/parsers.ts";
 import {
   choiceFlag,
   durationFlag,
   type FlagDeclaration,
   integerFlag,
+  listFlag,
   portFlag,
   switchFlag,
   textFlag,
@@ -25,6 +28,7 @@ export interface PickerFlags {
   readonly scrapeIntervalMs: number;
   readonly shardCount: number;
   readonly requestBodySizeMax: number;
+  readonly parserTypes: readonly ParserType[];
   readonly disableSubsetFilter: boolean;
   readonly emitEndpointScores: boolean;
   readonly drainNoticeMs: number;
@@ -61,6 +65,12 @@ export const FLAGS: { readonly [Key in keyof PickerFlags]: FlagDeclaration<Picke
     min: 1024,
     max: 2 ** 31,
   }),
+  parserTypes: listFlag(
+    "parsers",
+    "Request APIs that are read; a path is taken by the parser that claims the longest end of it.",
+    PARSER_TYPES,
+    DEFAULT_PARSER_TYPES,
+  ),
   disableSubsetFilter: switchFlag(
     "disable-endpoint-subset-filter",
     "Let requests go to any endpoint, also where the proxy names those that they may go to.",

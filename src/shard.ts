@@ -13,7 +13,7 @@ import { Director } from "./director/director.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
 import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
 import type { Transport } from "./extproc/transport/transport.ts";
-import { DEFAULT_PARSERS } from "./parsing/parsers.ts";
+import { parsersOf } from "./parsing/parsers.ts";
 import type { FromShard, ShardTask, ToShard } from "./shards/messages.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
@@ -65,7 +65,7 @@ function conversationContext(task: ShardTask, send: (message: FromShard) => void
     decisions,
     clock: systemClock,
     prng: prng.fork("decisions"),
-    parsers: DEFAULT_PARSERS,
+    parsers: parsersOf(task.parserTypes),
     limits: { requestBodySizeMax: task.requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: reportOnce((name) => send({ kind: "unknownName", name })),
     ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),

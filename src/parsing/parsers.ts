@@ -36,10 +36,13 @@ export function parsersOf(types: readonly ParserType[]): readonly ParserDefiniti
   return [...new Set(types)].flatMap((type) => PARSERS_BY_TYPE[type]);
 }
 
-/** What a picker has whose configuration names no parsers. */
-export const DEFAULT_PARSERS: readonly ParserDefinition[] = parsersOf([
+/** Every type there is. */
+export const PARSER_TYPES: readonly ParserType[] = Object.keys(PARSERS_BY_TYPE) as ParserType[];
+
+/** What a picker has whose configuration names no parsers: the Go picker's, in its order. */
+export const DEFAULT_PARSER_TYPES: readonly ParserType[] = [
   "openai-parser",
   "anthropic-parser",
   "vllmhttp-parser",
   "passthrough-parser",
-]);
+];

@@ -125,6 +125,31 @@ export function portFlag(name: string, help: string, byDefault: number): FlagDec
   return integerFlag({ name, valueName: "port", help: `${help} 0 takes a free one.`, byDefault, min: 0, max: 65_535 });
 }
 
+/** Choices in an order, separated by commas. One that is named twice counts once. */
+export function listFlag<Choice extends string>(
+  name: string,
+  help: string,
+  choices: readonly Choice[],
+  byDefault: readonly Choice[],
+): FlagDeclaration<readonly Choice[]> {
+  const read = (text: string | undefined): readonly Choice[] => {
+    if (text === undefined) return byDefault;
+    const chosen = text.split(",").map((item) => {
+      const choice = choices.find((candidate) => candidate === item.trim());
+      if (choice !== undefined) return choice;
+      throw new ConfigError(`"${item.trim()}" is none of ${choices.join(", ")}`);
+    });
+    return [...new Set(chosen)];
+  };
+  return {
+    name,
+    valueName: "list",
+    help: `${help} Any of ${choices.join(", ")}.`,
+    defaultText: byDefault.join(","),
+    read,
+  };
+}
+
 export function choiceFlag<Choice extends string>(
   name: string,
   help: string,

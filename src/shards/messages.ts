@@ -2,6 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DecisionRecord } from "../director/context.ts";
+import type { ParserType } from "../parsing/parser.ts";
 
 /** What a shard is started with. */
 export interface ShardTask {
@@ -12,6 +13,8 @@ export interface ShardTask {
   /** Seeds the draws of this shard's decisions. */
   readonly seed: number;
   readonly requestBodySizeMax: number;
+  /** Which request APIs are read, in this order. */
+  readonly parserTypes: readonly ParserType[];
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
   /** Tell the proxy every candidate's total. */

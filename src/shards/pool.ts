@@ -11,6 +11,7 @@ import { Piscina } from "piscina";
 import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
+import type { ParserType } from "../parsing/parser.ts";
 import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
@@ -26,6 +27,7 @@ export interface ShardPoolOptions {
   readonly prng: Prng;
   readonly clock: Clock;
   readonly requestBodySizeMax: number;
+  readonly parserTypes: readonly ParserType[];
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   readonly reportDecisions: boolean;
@@ -124,6 +126,7 @@ export class ShardPool {
       shardCount,
       prng,
       requestBodySizeMax,
+      parserTypes,
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,
@@ -136,6 +139,7 @@ export class ShardPool {
       listen: { host, port: this.#port, reusePort: shardCount > 1 },
       seed: prng.nextU32(),
       requestBodySizeMax,
+      parserTypes,
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,

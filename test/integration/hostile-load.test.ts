@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { layout } from "../../src/wasm/layout.ts";
 import type { TestEpp } from "../support/epp.ts";
-import { type RequestAnswer, bodyMessages, chatBody, readRequestAnswer, requestHeaders } from "../support/ext-proc-messages.ts";
+import {
+  bodyMessages,
+  chatBody,
+  type RequestAnswer,
+  readRequestAnswer,
+  requestHeaders,
+} from "../support/ext-proc-messages.ts";
 import {
   beginRequest,
   closeHostileBeds,
@@ -68,7 +74,10 @@ describe("streams that are reset", () => {
     { name: "nothing", run: async () => undefined },
     { name: "half a frame", run: (stream) => stream.write(headersFrame.subarray(0, 40)) },
     { name: "headers", run: (stream) => stream.write(headersFrame) },
-    { name: "a piece of the body", run: (stream) => stream.write(Buffer.concat([headersFrame, bodyFrames.subarray(0, 1_100)])) },
+    {
+      name: "a piece of the body",
+      run: (stream) => stream.write(Buffer.concat([headersFrame, bodyFrames.subarray(0, 1_100)])),
+    },
     { name: "the body", run: (stream) => stream.write(Buffer.concat([headersFrame, bodyFrames])) },
     { name: "the body, heard the pick", run: routed },
     {
@@ -196,7 +205,9 @@ describe("with every stream window taken", () => {
     const refused = await client.ask(chatBody("hello"));
     expect(refused).toMatchObject({ status: 429, headers: { "x-llm-d-request-dropped-reason": "rejected-saturated" } });
     expect(await client.ask(undefined, { path: "/v1/models" })).toMatchObject({ kind: "routed" });
-    expect(await readMetric(epp.metricsPort, "endpoint_picker_refusals_total", { error_code: "ResourceExhausted" })).toBe(1);
+    expect(
+      await readMetric(epp.metricsPort, "endpoint_picker_refusals_total", { error_code: "ResourceExhausted" }),
+    ).toBe(1);
 
     holders[0]?.cancel();
     await until("one of them is free", () => streamsOpen(epp) === WINDOW_COUNT - 1);
@@ -219,7 +230,9 @@ describe("connections that break", () => {
     const connections = await Promise.all(Array.from({ length: CONNECTIONS_COUNT }, () => connectHostile(epp)));
     for (const connection of connections) {
       const inBody = connection.open();
-      await inBody.write(frames(requestHeaders(), ...bodyMessages("requestBody", chatBody("hello"), { pieceSize: 30 }).slice(0, 1)));
+      await inBody.write(
+        frames(requestHeaders(), ...bodyMessages("requestBody", chatBody("hello"), { pieceSize: 30 }).slice(0, 1)),
+      );
       const picked = connection.open();
       await picked.write(frames(requestHeaders(), ...bodyMessages("requestBody", chatBody("hello"))));
       await picked.answered(2);

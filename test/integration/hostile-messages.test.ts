@@ -12,7 +12,13 @@ import {
   requestHeaders,
   streamedPiece,
 } from "../support/ext-proc-messages.ts";
-import { closeHostileBeds, connectHostile, connectPolite, expectUnharmed, startHostileBed } from "../support/hostile-bed.ts";
+import {
+  closeHostileBeds,
+  connectHostile,
+  connectPolite,
+  expectUnharmed,
+  startHostileBed,
+} from "../support/hostile-bed.ts";
 import { readMetric } from "../support/metrics.ts";
 import { frames } from "../support/raw-ext-proc.ts";
 
@@ -88,7 +94,14 @@ describe("a malformed message ends its own stream alone", () => {
     { name: "a header's value as a number", bytes: message(2, message(1, message(1, field(3, 0, [1])))) },
     { name: "a body as a number", bytes: message(4, field(1, 0, [1])) },
     { name: "an end of stream as text", bytes: message(4, field(2, 2, [1, 1])) },
-    { name: "a number without an end", bytes: field(2, 0, Array.from({ length: 11 }, () => 0xff)) },
+    {
+      name: "a number without an end",
+      bytes: field(
+        2,
+        0,
+        Array.from({ length: 11 }, () => 0xff),
+      ),
+    },
     { name: "a size beyond the message", bytes: field(2, 2, [0x7f, 1]) },
     { name: "a size of 2^63", bytes: field(2, 2, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]) },
     { name: "metadata as a number", bytes: Buffer.concat([HEADERS_MESSAGE, field(8, 0, [1])]) },
@@ -155,7 +168,8 @@ describe("a malformed message ends its own stream alone", () => {
 });
 
 function drawGarbage(prng: Prng): Buffer {
-  if (prng.nextBelow(2) === 0) return Buffer.from(Array.from({ length: 1 + prng.nextBelow(300) }, () => prng.nextBelow(256)));
+  if (prng.nextBelow(2) === 0)
+    return Buffer.from(Array.from({ length: 1 + prng.nextBelow(300) }, () => prng.nextBelow(256)));
   const bytes = Buffer.from(HEADERS_MESSAGE);
   for (let count = 1 + prng.nextBelow(4); count > 0; count--) bytes[prng.nextBelow(bytes.length)] = prng.nextBelow(256);
   return bytes;

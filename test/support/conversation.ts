@@ -14,7 +14,7 @@ import { Conversation } from "../../src/extproc/conversation.ts";
 import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
 import type { ParserDefinition } from "../../src/parsing/parser.ts";
-import { DEFAULT_PARSERS } from "../../src/parsing/parsers.ts";
+import { DEFAULT_PARSER_TYPES, parsersOf } from "../../src/parsing/parsers.ts";
 import { compilePolicy } from "../../src/scheduling/policy.ts";
 import { SharedCounters } from "../../src/wasm/counters.ts";
 import { layout } from "../../src/wasm/layout.ts";
@@ -97,7 +97,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     }),
     clock,
     prng: prng.fork("decisions"),
-    parsers: options.parsers ?? DEFAULT_PARSERS,
+    parsers: options.parsers ?? parsersOf(DEFAULT_PARSER_TYPES),
     limits: { requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => decisions.push(record),

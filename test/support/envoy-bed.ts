@@ -46,7 +46,10 @@ export async function startBed(endpoints: readonly EndpointAddress[], options: P
 }
 
 /** Envoy alone, which asks the picker on that port. */
-export async function startProxy(pickerPort: number, { envoy: options, change }: ProxyOptions = {}): Promise<TestProxy> {
+export async function startProxy(
+  pickerPort: number,
+  { envoy: options, change }: ProxyOptions = {},
+): Promise<TestProxy> {
   const picker = { host: LOOPBACK, port: pickerPort };
   const config = envoyConfig({ host: LOOPBACK, port: 0, adminPort: 0, picker, ...options });
   change?.(partsOf(config));

@@ -2,6 +2,7 @@
  * A picker in this process, its shards and index writer in threads of their own, on free ports of the loopback
  * interface: for tests of the whole. What it logs and decides is kept. `closeEpps` ends all of them, after each test.
  */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -9,6 +10,7 @@ import { pino } from "pino";
 import { systemClock } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { type Epp, type EppOptions, startEpp } from "../../src/epp.ts";
+import { DEFAULT_PARSER_TYPES } from "../../src/parsing/parsers.ts";
 
 export const LOOPBACK = "127.0.0.1";
 
@@ -51,6 +53,7 @@ export async function startTestEpp(
     streamWindowCount: 64,
     indexSlotsLog2: 16,
     requestBodySizeMax: 4 * 1024 * 1024,
+    parserTypes: DEFAULT_PARSER_TYPES,
     honoursSubsetHint: true,
     emitEndpointScores: false,
     onDecisionLine: (line) => decisionLines.push(line),

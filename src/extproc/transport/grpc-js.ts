@@ -22,6 +22,8 @@ export interface ListenOptions {
   readonly reusePort: boolean;
   /** A larger message ends its stream. */
   readonly messageSizeMax: number;
+  /** A connection that says nothing for so long is asked whether it is there. Half a minute when absent. */
+  readonly keepAliveMs?: number;
   readonly clock: Clock;
   readonly open: OpenConversation;
 }
@@ -36,11 +38,17 @@ const PROCESS_METHOD = {
   responseDeserialize: (bytes: Buffer): Buffer => bytes,
 } as const;
 
+/** A connection can be lost without a word, as when a machine loses power. What its requests claim is then returned. */
+const KEEP_ALIVE_MS = 30_000;
+/** Time in which a connection must answer that it is there. */
+const KEEP_ALIVE_ANSWER_MS_MAX = 10_000;
+
 /** Time in which the last bytes must have left once the last stream is over. */
 const FLUSH_MS_MAX = 5_000;
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
+  const { keepAliveMs = KEEP_ALIVE_MS } = options;
   /** Streams; while draining also connections on which more of them may be on their way. */
   const openStreams = new DrainingSet<ServerDuplexStream<Buffer, Buffer> | Connection>();
   const grpcServer = new Server({
@@ -48,6 +56,8 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     // all.
     "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
     "grpc.max_receive_message_length": options.messageSizeMax,
+    "grpc.keepalive_time_ms": keepAliveMs,
+    "grpc.keepalive_timeout_ms": Math.min(keepAliveMs, KEEP_ALIVE_ANSWER_MS_MAX),
   });
   grpcServer.addService(
     { process: PROCESS_METHOD },

@@ -5,6 +5,7 @@ import {
   durationFlag,
   formatHelp,
   integerFlag,
+  listFlag,
   parseFlags,
   portFlag,
   switchFlag,
@@ -175,5 +176,19 @@ describe("help text", () => {
   it("has a line per flag and ends with a line break", () => {
     expect(help.trimEnd().split("\n")).toHaveLength(4 + Object.keys(TABLE).length);
     expect(help.endsWith("\n")).toBe(true);
+  });
+});
+
+describe("a list flag", () => {
+  const table = { letters: listFlag("letters", "Letters.", ["a", "b", "c"], ["a", "b"]) };
+  const read = (...args: string[]) => parseFlags(table, args)?.letters;
+
+  it("gives its choices in the order given, each once, or the default", () => {
+    expect(read()).toEqual(["a", "b"]);
+    expect(read("--letters=c, a,c")).toEqual(["c", "a"]);
+  });
+
+  it.each(["", "a,x", "a,"])("refuses %j and names the choices", (text) => {
+    expect(() => read(`--letters=${text}`)).toThrow(/--letters: ".*" is none of a, b, c/);
   });
 });

@@ -1,0 +1,132 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../../../src/base/clock.ts";
+import { STREAMS_PER_CONNECTION_MAX } from "../../../../src/extproc/transport/connection-end.ts";
+import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
+import type { CloseReason, Transport } from "../../../../src/extproc/transport/transport.ts";
+import { encodeTrailersResponse } from "../../../../src/wire/ext-proc/response-encoder.ts";
+import { closeCutWires, startCutWire } from "../../../support/cut-wire.ts";
+import { connectRaw, frames, type RawConnection } from "../../../support/raw-ext-proc.ts";
+import { until } from "../../../support/until.ts";
+
+const transports: Transport[] = [];
+const connections: RawConnection[] = [];
+
+afterEach(async () => {
+  for (const { socket } of connections.splice(0)) socket.destroy();
+  closeCutWires();
+  await Promise.all(transports.splice(0).map((transport) => transport.close()));
+});
+
+const MESSAGE = frames({ kind: "requestTrailers", headers: [] });
+
+/** A transport whose handler answers each message and ends when its client does. */
+async function startTransport(options: { keepAliveMs?: number } = {}) {
+  let openCount = 0;
+  const closed: CloseReason[] = [];
+  const transport = await listenGrpcJs({
+    host: "127.0.0.1",
+    port: 0,
+    reusePort: false,
+    messageSizeMax: 65_536,
+    clock: systemClock,
+    ...options,
+    open(stream) {
+      openCount++;
+      return {
+        onMessage: () => stream.send(encodeTrailersResponse("request")),
+        onHalfClose: () => stream.end(),
+        onClose: (reason) => void closed.push(reason),
+      };
+    },
+  });
+  transports.push(transport);
+  return { transport, closed, openCount: () => openCount };
+}
+
+async function connect(port: number): Promise<RawConnection> {
+  const connection = await connectRaw(port);
+  connections.push(connection);
+  return connection;
+}
+
+describe("a connection", () => {
+  it(`that has had ${STREAMS_PER_CONNECTION_MAX} streams is to be replaced; its open streams go on`, async () => {
+    const { transport, openCount } = await startTransport();
+    const connection = await connect(transport.port);
+    const lasting = connection.open();
+    await lasting.write(MESSAGE);
+    await lasting.answered(1);
+    for (let count = 2; count < STREAMS_PER_CONNECTION_MAX; count++) {
+      const stream = connection.open();
+      stream.halfClose();
+      expect(await stream.ended).toBe(0);
+    }
+    expect([openCount(), connection.isGivenUp]).toEqual([STREAMS_PER_CONNECTION_MAX - 1, false]);
+    const last = connection.open();
+    await last.write(MESSAGE);
+    await until("the connection is given up", () => connection.isGivenUp);
+    for (const stream of [last, lasting]) {
+      await stream.write(MESSAGE);
+      await stream.answered(2);
+      stream.halfClose();
+      expect(await stream.ended).toBe(0);
+    }
+    await connection.closed;
+  });
+
+  it("takes the streams that are on their way when it is to be replaced", async () => {
+    const { transport, closed, openCount } = await startTransport();
+    const connection = await connect(transport.port);
+    // All leave before the first answer can come.
+    const streams = Array.from({ length: STREAMS_PER_CONNECTION_MAX + 100 }, () => connection.open());
+    for (const stream of streams) stream.halfClose();
+    expect(new Set(await Promise.all(streams.map(({ ended }) => ended)))).toEqual(new Set([0]));
+    expect([openCount(), closed.length]).toEqual([streams.length, streams.length]);
+    await connection.closed;
+  });
+
+  it("that was lost without a word is noticed, and its streams are over", async () => {
+    const { transport, closed } = await startTransport({ keepAliveMs: 50 });
+    const wire = await startCutWire(transport.port);
+    const connection = await connect(wire.port);
+    const stream = connection.open();
+    await stream.write(MESSAGE);
+    await stream.answered(1);
+    wire.cut();
+    await until("the stream is over", () => closed.length === 1);
+    expect(closed).toEqual(["cancelled"]);
+  });
+
+  it("that is silent but there is kept", async () => {
+    const { transport, closed } = await startTransport({ keepAliveMs: 20 });
+    const connection = await connect(transport.port);
+    const stream = connection.open();
+    await stream.write(MESSAGE);
+    await stream.answered(1);
+    const bytesBefore = connection.socket.bytesRead;
+    // Each question has 17 bytes.
+    await until("it was asked ten times", () => connection.socket.bytesRead >= bytesBefore + 170);
+    expect(closed).toEqual([]);
+    await stream.write(MESSAGE);
+    expect(await stream.answered(2)).toHaveLength(2);
+  });
+});
+
+describe("draining", () => {
+  it("takes the streams that are on their way", async () => {
+    const { transport, openCount } = await startTransport();
+    const connection = await connect(transport.port);
+    const first = connection.open();
+    await first.write(MESSAGE);
+    await first.answered(1);
+    const late = connection.open();
+    const drained = transport.drain(10_000);
+    first.halfClose();
+    await late.write(MESSAGE);
+    await late.answered(1);
+    late.halfClose();
+    expect([await first.ended, await late.ended, openCount()]).toEqual([0, 0, 2]);
+    await drained;
+    await connection.closed;
+  });
+});
