@@ -2,27 +2,26 @@
  * A picker behind a real Envoy, for end-to-end tests: the configuration of `npm start`, changed where a test says so,
  * and what Envoy counts. `closeBeds` ends all of it, after each test.
  */
-import { type EnvoyOptions, envoyConfig } from "../../src/start/envoy-config.ts";
+import type { EppOptions } from "../../src/epp.ts";
+import { envoyConfig, type FailOpen } from "../../src/start/envoy-config.ts";
 import { type RunningEnvoy, startEnvoy } from "./envoy.ts";
 import { closeEpps, type EndpointAddress, LOOPBACK, startTestEpp, type TestEpp } from "./epp.ts";
 import { closeSimulators } from "./fleet-of-simulators.ts";
 import { until } from "./until.ts";
 import { closeUpstreams } from "./upstream.ts";
 
-/** Parts of a bootstrap configuration that tests change. Each is what Envoy's documentation calls it. */
-export interface EnvoyParts {
-  readonly config: { readonly static_resources: { readonly clusters: Part[] } };
-  readonly connectionManager: Part;
-  readonly externalProcessor: Part;
-  cluster(name: string): Part;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the JSON of a configuration has no better type.
-export type Part = Record<string, any>;
-
+/** Fields in Envoy's names that replace, or join, those of the configuration of `npm start`. */
 export interface ProxyOptions {
-  readonly envoy?: Partial<EnvoyOptions>;
-  readonly change?: (parts: EnvoyParts) => void;
+  readonly failOpen?: FailOpen;
+  readonly externalProcessor?: object;
+  readonly processingMode?: object;
+  readonly routeTo?: object;
+  readonly modelServers?: object;
+  readonly picker?: object;
+  /** HTTP filters that run before the picker is asked. */
+  readonly filtersBefore?: readonly object[];
+  /** Logs on this level instead of `info`. */
+  readonly logLevel?: "debug";
 }
 
 export interface TestProxy {
@@ -40,20 +39,22 @@ export interface Bed extends TestProxy {
 const envoys: RunningEnvoy[] = [];
 
 /** Client → Envoy → picker, and → these servers. */
-export async function startBed(endpoints: readonly EndpointAddress[], options: ProxyOptions = {}): Promise<Bed> {
-  const epp = await startTestEpp(endpoints);
-  return { epp, ...(await startProxy(epp.grpcPort, options)) };
+export async function startBed(
+  endpoints: readonly EndpointAddress[],
+  proxy: ProxyOptions = {},
+  epp: Partial<EppOptions> = {},
+): Promise<Bed> {
+  const running = await startTestEpp(endpoints, epp);
+  return { epp: running, ...(await startProxy(running.grpcPort, proxy)) };
 }
 
 /** Envoy alone, which asks the picker on that port. */
-export async function startProxy(
-  pickerPort: number,
-  { envoy: options, change }: ProxyOptions = {},
-): Promise<TestProxy> {
+export async function startProxy(pickerPort: number, options: ProxyOptions = {}): Promise<TestProxy> {
+  const { failOpen, logLevel } = options;
   const picker = { host: LOOPBACK, port: pickerPort };
-  const config = envoyConfig({ host: LOOPBACK, port: 0, adminPort: 0, picker, ...options });
-  change?.(partsOf(config));
-  const envoy = await startEnvoy(config);
+  const config = envoyConfig({ host: LOOPBACK, port: 0, adminPort: 0, picker, ...(failOpen && { failOpen }) });
+  change(config as Bootstrap, options);
+  const envoy = await startEnvoy(config, logLevel && { logLevel });
   envoys.push(envoy);
   const port = envoy.ports["requests"];
   if (port === undefined) throw new Error(`Envoy has no listener "requests":\n${envoy.log()}`);
@@ -68,29 +69,50 @@ export async function closeBeds(): Promise<void> {
 }
 
 /** Requests that are charged to any endpoint. */
-export function inFlight({ epp }: { readonly epp: TestEpp }): number {
+export function inFlight({ epp }: Pick<Bed, "epp">): number {
   return epp.endpoints.endpoints.reduce((sum, { slot }) => sum + epp.counters.inFlightRequests(slot), 0);
 }
 
-export async function untilNothingInFlight(bed: { readonly epp: TestEpp }): Promise<void> {
+export async function untilNothingInFlight(bed: Pick<Bed, "epp">): Promise<void> {
   await until("nothing is in flight", () => inFlight(bed) === 0);
 }
 
-function partsOf(config: object): EnvoyParts {
-  const whole = config as Part;
-  const { clusters, listeners } = whole["static_resources"];
-  const connectionManager = listeners[0].filter_chains[0].filters[0].typed_config as Part;
-  const named = (parts: readonly Part[], name: string): Part => {
-    const found = parts.find((part) => part["name"] === name);
-    if (found === undefined) throw new Error(`the configuration has no part "${name}"`);
-    return found;
+/** The parts of the configuration that tests change. */
+interface Bootstrap {
+  readonly static_resources: {
+    readonly listeners: readonly {
+      readonly filter_chains: readonly { readonly filters: readonly { readonly typed_config: ConnectionManager }[] }[];
+    }[];
+    readonly clusters: readonly { readonly name: string }[];
   };
-  return {
-    config: whole as EnvoyParts["config"],
-    connectionManager,
-    externalProcessor: named(connectionManager["http_filters"], "envoy.filters.http.ext_proc")["typed_config"],
-    cluster: (name) => named(clusters, name),
+}
+
+interface ConnectionManager {
+  readonly route_config: {
+    readonly virtual_hosts: readonly { readonly routes: readonly { readonly route: object }[] }[];
   };
+  readonly http_filters: HttpFilter[];
+}
+
+interface HttpFilter {
+  readonly name: string;
+  readonly typed_config: object;
+}
+
+function change(config: Bootstrap, options: ProxyOptions): void {
+  const { listeners, clusters } = config.static_resources;
+  const manager = listeners[0]?.filter_chains[0]?.filters[0]?.typed_config;
+  const processor = manager?.http_filters.find(({ name }) => name.endsWith(".ext_proc"))?.typed_config;
+  if (manager === undefined || processor === undefined) throw new Error("the configuration has no ext_proc filter");
+  const { processing_mode: mode } = processor as { readonly processing_mode: object };
+  Object.assign(processor, options.externalProcessor);
+  Object.assign(mode, options.processingMode);
+  for (const { route } of manager.route_config.virtual_hosts[0]?.routes ?? []) Object.assign(route, options.routeTo);
+  manager.http_filters.unshift(...((options.filtersBefore ?? []) as HttpFilter[]));
+  for (const cluster of clusters) {
+    if (cluster.name === "model-servers") Object.assign(cluster, options.modelServers);
+    if (cluster.name === "picker") Object.assign(cluster, options.picker);
+  }
 }
 
 async function readStat(adminPort: number, name: string): Promise<number> {

@@ -4,8 +4,8 @@ import { STREAMS_PER_CONNECTION_MAX } from "../../../../src/extproc/transport/co
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
 import type { CloseReason, Transport } from "../../../../src/extproc/transport/transport.ts";
 import { encodeTrailersResponse } from "../../../../src/wire/ext-proc/response-encoder.ts";
-import { closeCutWires, startCutWire } from "../../../support/cut-wire.ts";
 import { connectRaw, frames, type RawConnection } from "../../../support/raw-ext-proc.ts";
+import { closeWires, startWire } from "../../../support/test-wire.ts";
 import { until } from "../../../support/until.ts";
 
 const transports: Transport[] = [];
@@ -13,7 +13,7 @@ const connections: RawConnection[] = [];
 
 afterEach(async () => {
   for (const { socket } of connections.splice(0)) socket.destroy();
-  closeCutWires();
+  closeWires();
   await Promise.all(transports.splice(0).map((transport) => transport.close()));
 });
 
@@ -74,20 +74,26 @@ describe("a connection", () => {
     await connection.closed;
   });
 
-  it("takes the streams that are on their way when it is to be replaced", async () => {
-    const { transport, closed, openCount } = await startTransport();
-    const connection = await connect(transport.port);
-    // All leave before the first answer can come.
-    const streams = Array.from({ length: STREAMS_PER_CONNECTION_MAX + 100 }, () => connection.open());
+  it("that is to be replaced takes the streams that its client begins before it hears of that", async () => {
+    const { transport, openCount } = await startTransport();
+    const wire = await startWire(transport.port);
+    const connection = await connect(wire.port);
+    const streams = Array.from({ length: STREAMS_PER_CONNECTION_MAX - 1 }, () => connection.open());
+    await until("all but one are open", () => openCount() === STREAMS_PER_CONNECTION_MAX - 1);
+    wire.hold();
+    streams.push(connection.open());
+    await until("the limit is reached", () => openCount() === STREAMS_PER_CONNECTION_MAX);
+    for (let count = 0; count < 100; count++) streams.push(connection.open());
+    await until("the others have come", () => openCount() === STREAMS_PER_CONNECTION_MAX + 100);
     for (const stream of streams) stream.halfClose();
+    wire.release();
     expect(new Set(await Promise.all(streams.map(({ ended }) => ended)))).toEqual(new Set([0]));
-    expect([openCount(), closed.length]).toEqual([streams.length, streams.length]);
     await connection.closed;
   });
 
   it("that was lost without a word is noticed, and its streams are over", async () => {
     const { transport, closed } = await startTransport({ keepAliveMs: 50 });
-    const wire = await startCutWire(transport.port);
+    const wire = await startWire(transport.port);
     const connection = await connect(wire.port);
     const stream = connection.open();
     await stream.write(MESSAGE);
@@ -113,19 +119,23 @@ describe("a connection", () => {
 });
 
 describe("draining", () => {
-  it("takes the streams that are on their way", async () => {
+  it("takes the streams that a client begins before it hears of that, and serves them", async () => {
     const { transport, openCount } = await startTransport();
-    const connection = await connect(transport.port);
+    const wire = await startWire(transport.port);
+    const connection = await connect(wire.port);
     const first = connection.open();
     await first.write(MESSAGE);
     await first.answered(1);
-    const late = connection.open();
+    wire.hold();
     const drained = transport.drain(10_000);
     first.halfClose();
+    const late = connection.open();
+    await until("it has come", () => openCount() === 2);
+    wire.release();
     await late.write(MESSAGE);
     await late.answered(1);
     late.halfClose();
-    expect([await first.ended, await late.ended, openCount()]).toEqual([0, 0, 2]);
+    expect([await first.ended, await late.ended]).toEqual([0, 0]);
     await drained;
     await connection.closed;
   });
