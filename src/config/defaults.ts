@@ -58,7 +58,7 @@ export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
 export const DRAIN_TIMEOUT_MS = 30_000;
 
 /**
- * Time between the word that the picker ends and its end: none, as in the Go picker. With several pickers behind a proxy
- * that checks their health, a little more than the interval of the checks lets every request find another picker.
+ * Time between the word that the picker ends and its end: none, as in the Go picker. With several pickers behind a
+ * proxy that checks their health, a little more than the interval of the checks lets every request find another one.
  */
 export const DRAIN_NOTICE_MS = 0;

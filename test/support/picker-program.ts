@@ -1,4 +1,4 @@
-/** The picker as a program of its own, on free ports: for tests of how it ends, and of what becomes of requests then. */
+/** The picker as a program of its own, on free ports: for tests of how it ends, and of what becomes of requests. */
 import { type EndpointAddress, LOOPBACK, writeEndpointsFile } from "./epp.ts";
 import { runProgram, type TestProgram } from "./programs.ts";
 

@@ -12,7 +12,7 @@ const HOST = "127.0.0.1";
 const PROCESS_PATH = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
 /** gRPC's frame: not compressed, the message's size, the message. */
-export function grpcFrame(message: Buffer): Buffer {
+function grpcFrame(message: Buffer): Buffer {
   const head = Buffer.alloc(FRAME_HEAD_SIZE);
   head.writeUInt32BE(message.length, 1);
   return Buffer.concat([head, message]);

@@ -38,8 +38,8 @@ describe("appendPiece", () => {
   const CASES_COUNT = 500;
   const SEED = 3;
 
-  // Strategy: up to 60 pieces of up to 3,000 bytes, most of them tiny. Invariants: the bytes are those that came, and of
-  // two pieces in a row at least one fills half of 1,024 bytes.
+  // Strategy: up to 60 pieces of up to 3,000 bytes, most of them tiny. Invariants: the bytes are those that came, and
+  // two pieces in a row have more than 1,024 bytes together.
   it(`loses no byte, and keeps few pieces (${CASES_COUNT} cases, seed ${SEED})`, () => {
     const prng = new Prng(SEED);
     for (let index = 0; index < CASES_COUNT; index++) {
