@@ -4,6 +4,7 @@
  */
 import type { EppOptions } from "../../src/epp.ts";
 import { envoyConfig, type FailOpen } from "../../src/start/envoy-config.ts";
+import { layout } from "../../src/wasm/layout.ts";
 import { type RunningEnvoy, startEnvoy } from "./envoy.ts";
 import { closeEpps, type EndpointAddress, LOOPBACK, startTestEpp, type TestEpp } from "./epp.ts";
 import { closeSimulators } from "./fleet-of-simulators.ts";
@@ -73,7 +74,11 @@ export function inFlight({ epp }: Pick<Bed, "epp">): number {
   return epp.endpoints.endpoints.reduce((sum, { slot }) => sum + epp.counters.inFlightRequests(slot), 0);
 }
 
+/** Waits until every stream is over, which is counted last, and nothing is charged. */
 export async function untilNothingInFlight(bed: Pick<Bed, "epp">): Promise<void> {
+  const { counters } = bed.epp;
+  const closedCount = () => counters.shards(layout.SHARD_COUNTER_STREAMS_CLOSED);
+  await until("all streams are closed", () => counters.shards(layout.SHARD_COUNTER_STREAMS_OPENED) === closedCount());
   await until("nothing is in flight", () => inFlight(bed) === 0);
 }
 
