@@ -123,8 +123,52 @@ export const SCORER_PARAMETER1: u32 = 24;
 export const SCORER_QUEUE_DEPTH: u32 = 1;
 export const SCORER_KV_CACHE_UTILIZATION: u32 = 2;
 export const SCORER_PREFIX_CACHE: u32 = 3;
+export const SCORER_RUNNING_REQUESTS: u32 = 4;
+export const SCORER_LORA_AFFINITY: u32 = 5;
+export const SCORER_LOAD_AWARE: u32 = 6;
+export const SCORER_ACTIVE_REQUEST: u32 = 7;
+export const SCORER_TOKEN_LOAD: u32 = 8;
+export const SCORER_NO_HIT_LRU: u32 = 9;
+/** 1 for the endpoints of a request mask, 0 for others. */
+export const SCORER_REQUEST_MASK: u32 = 10;
+/** 1 for the endpoint that the request's session is bound to, 0 for others. */
+export const SCORER_SESSION: u32 = 11;
+export const SCORER_CONTEXT_LENGTH: u32 = 12;
+export const SCORER_ATTRIBUTE: u32 = 13;
+/** Its column is filled by TypeScript. */
+export const SCORER_CUSTOM: u32 = 14;
+
+/** Endpoints whose labels match: a label mask. */
+export const FILTER_LABELS: u32 = 1;
+/** The endpoints of a request mask, none without one. */
+export const FILTER_REQUEST_MASK: u32 = 2;
+/** The same; all where none of them is a candidate. */
+export const FILTER_REQUEST_MASK_OR_ALL: u32 = 3;
+/** The endpoint that the request's session is bound to, or all. */
+export const FILTER_SESSION_OR_ALL: u32 = 4;
+export const FILTER_PREFIX_AFFINITY: u32 = 5;
+export const FILTER_UTILIZATION: u32 = 6;
+export const FILTER_ATTRIBUTE: u32 = 7;
+export const FILTER_CONTEXT_LENGTH: u32 = 8;
+/** The utilization detector as a filter: fresh and below both thresholds; none: all. */
+export const FILTER_BELOW_UTILIZATION: u32 = 9;
+/** The concurrency detector as a filter: below its capacity. */
+export const FILTER_BELOW_CONCURRENCY: u32 = 10;
+/** Endpoints that serve the request's model, as base model or adapter, or whose models are not known. */
+export const FILTER_SERVES_MODEL: u32 = 11;
+/** Endpoints that are reachable and whose metrics are fresh; none: all. */
+export const FILTER_HEALTHY: u32 = 12;
+/** Its mask is made by TypeScript. */
+export const FILTER_CUSTOM: u32 = 13;
+
+export const DETECTOR_UTILIZATION: u32 = 1;
+export const DETECTOR_CONCURRENCY: u32 = 2;
 
 export const PICKER_MAX_SCORE: u32 = 1;
+export const PICKER_RANDOM: u32 = 2;
+export const PICKER_WEIGHTED_RANDOM: u32 = 3;
+/** TypeScript picks. */
+export const PICKER_CUSTOM: u32 = 4;
 
 // ── Endpoint columns ─────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the control thread inside an odd/even version (M2). One value per slot; unknown numbers are NaN.

@@ -8,6 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { assert } from "../src/base/assert.ts";
 import { benchTables } from "./tables/benches.ts";
+import { degradedStateTable } from "./tables/degraded-states.ts";
 import { errorTable } from "./tables/errors.ts";
 import { flagTable } from "./tables/flags.ts";
 import { metricTable } from "./tables/metrics.ts";
@@ -27,6 +28,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/parsers.md", name: "parsers", text: parserTable },
   { document: "docs/metrics.md", name: "metrics", text: metricTable },
   { document: "docs/errors.md", name: "errors", text: errorTable },
+  { document: "docs/health.md", name: "degraded states", text: degradedStateTable },
   { document: "docs/flags.md", name: "flags", text: flagTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },
 ];

@@ -7,11 +7,12 @@ import { Piscina } from "piscina";
 import { formatDecision } from "./admin/decision-log.ts";
 import { startHealthServer } from "./admin/health-server.ts";
 import { type AdminServer, startMetricsServer } from "./admin/metrics-server.ts";
-import type { Clock } from "./base/clock.ts";
+import type { Clock, Timer } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
 import { BUILTIN_PLUGINS } from "./builtins.ts";
-import { DEFAULT_CONFIG, INDEX_HOLDINGS_MAX } from "./config/defaults.ts";
+import { DEFAULT_CONFIG, INDEX_HOLDINGS_MAX, INDEX_LEARNING_MS } from "./config/defaults.ts";
 import { readEndpointsFile } from "./discovery/file/endpoints-file.ts";
+import { reportFleet } from "./endpoints/fleet-health.ts";
 import { FleetWatch } from "./endpoints/fleet-watch.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { PluginRegistry } from "./framework/registry.ts";
@@ -21,10 +22,16 @@ import { type CompiledPolicy, compilePolicy } from "./scheduling/policy.ts";
 import { vllm } from "./scrape/engines/vllm.ts";
 import { Scraper } from "./scrape/scraper.ts";
 import type { FromShard } from "./shards/messages.ts";
-import { ShardPool } from "./shards/pool.ts";
+import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { supervise } from "./shards/supervise.ts";
+import { HealthDetails } from "./telemetry/health-details.ts";
 import type { Logger } from "./telemetry/logger.ts";
-import { createMetricsRegistry, type FleetView, newControlCounters } from "./telemetry/metrics.ts";
+import {
+  type ControlCounters,
+  createMetricsRegistry,
+  type FleetView,
+  newControlCounters,
+} from "./telemetry/metrics.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
 import { IndexControl } from "./wasm/index-control.ts";
@@ -41,6 +48,7 @@ export interface EppOptions {
   readonly metricsPort: number;
   readonly endpointsFile: string;
   readonly scrapeIntervalMs: number;
+  /** As asked for; a Node that cannot share a port runs one, and the health details say so. */
   readonly shardCount: number;
   readonly streamWindowCount: number;
   readonly indexSlotsLog2: number;
@@ -66,6 +74,8 @@ export interface Epp {
   readonly shards: ShardPool;
   readonly endpoints: EndpointRegistry;
   readonly counters: SharedCounters;
+  /** The degraded states that hold. */
+  readonly degraded: HealthDetails;
   /** Ends the index writer's thread as a crash would; resolves when it is gone. For fault tests. */
   killIndexWriter(): Promise<void>;
   /**
@@ -96,9 +106,11 @@ async function closeAll(closers: Closer[]): Promise<void> {
 
 async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const { clock, logger } = options;
+  const degraded = new HealthDetails({ clock, logger });
+  const shardCount = listeningShards(options.shardCount, degraded);
   const specs = readEndpointsFile(options.endpointsFile);
   const policy = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
-  const memory = createSharedMemory(options);
+  const memory = createSharedMemory({ ...options, shardCount });
   const kernel = instantiateKernel(memory);
   warmUpKernel();
   const counters = new SharedCounters(memory, kernel);
@@ -113,7 +125,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     isCleared: (slot, generation) => indexControl.isCleared(slot, generation),
     inFlightRequests: (slot) => kernel.inFlightRequests(slot),
   });
-  const watch = new FleetWatch({ endpoints, logger, control });
+  const watch = new FleetWatch({ endpoints, logger, control, degraded });
   const scraper = new Scraper({
     clock,
     intervalMs: options.scrapeIntervalMs,
@@ -124,15 +136,21 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   });
   closers.push(() => scraper.close());
   for (const endpoint of endpoints.replaceAll(specs).added) scraper.add(endpoint);
+  reportFleet(endpoints.endpoints, degraded);
 
-  const indexWriter = startIndexWriter(options, memory, policy, indexControl, () => control.indexWriterRestarts++);
+  const indexWriter = startIndexWriter({ options, memory, policy, indexControl, control, degraded });
   closers.push(indexWriter.close);
 
   let isServing = false;
   const metrics = await startMetricsServer({
     host: options.host,
     port: options.metricsPort,
-    registry: createMetricsRegistry({ counters, control, fleet: () => fleetView(names, endpoints) }),
+    registry: createMetricsRegistry({
+      counters,
+      control,
+      fleet: () => fleetView(names, endpoints),
+      degraded: () => degraded.counts(),
+    }),
   });
   closers.push(() => metrics.close());
   const health: AdminServer = await startHealthServer({
@@ -145,7 +163,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const shards = new ShardPool({
     memory,
     kernel,
-    shardCount: options.shardCount,
+    shardCount,
     host: options.host,
     port: options.grpcPort,
     prng: options.prng,
@@ -155,10 +173,13 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     honoursSubsetHint: options.honoursSubsetHint,
     emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,
-    onMessage: (_shard, message) => onShardMessage(message, { options, names, policy, endpoints }),
+    onMessage(shard, message) {
+      if (message.kind === "listening") degraded.clear("shard-down", `shard ${shard}`);
+      onShardMessage(message, { options, names, policy, endpoints, degraded });
+    },
     onDeath: (shard, reason) => {
       control.shardRestarts++;
-      logger.error({ shard, reason }, "a shard died; its charges were returned, it is started again");
+      degraded.raise("shard-down", `shard ${shard} died: ${reason}`, `shard ${shard}`);
     },
   });
   let graceMs = 0;
@@ -167,12 +188,13 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   await shards.start();
   isServing = true;
   const ports = { grpcPort: shards.port, healthPort: health.port, metricsPort: metrics.port };
-  logger.info({ ...ports, shards: options.shardCount, endpoints: specs.length }, "serving");
+  logger.info({ ...ports, shards: shardCount, endpoints: specs.length }, "serving");
   return {
     ...ports,
     shards,
     endpoints,
     counters,
+    degraded,
     killIndexWriter: indexWriter.kill,
     async close(grace) {
       isServing = false;
@@ -201,13 +223,16 @@ interface RunningIndexWriter {
 }
 
 /** Starts the index writer as a background task. */
-function startIndexWriter(
-  { clock, logger }: EppOptions,
-  memory: WebAssembly.Memory,
-  policy: CompiledPolicy,
-  indexControl: IndexControl,
-  onRestart: () => void,
-): RunningIndexWriter {
+function startIndexWriter(context: {
+  readonly options: EppOptions;
+  readonly memory: WebAssembly.Memory;
+  readonly policy: CompiledPolicy;
+  readonly indexControl: IndexControl;
+  readonly control: ControlCounters;
+  readonly degraded: HealthDetails;
+}): RunningIndexWriter {
+  const { options, memory, policy, indexControl, control, degraded } = context;
+  const { clock } = options;
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
   const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
@@ -216,19 +241,27 @@ function startIndexWriter(
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
   });
-  workers.once("message", () => begin());
+  let learning: Timer | undefined;
+  workers.on("message", () => {
+    degraded.clear("index-writer-down");
+    begin();
+  });
   const writer = supervise({
     clock,
     run: () => workers.run(task),
     onDeath: (reason) => {
       begin();
-      onRestart();
-      logger.error({ reason }, "the index writer died; it starts again with an empty prefix index");
+      control.indexWriterRestarts++;
+      degraded.raise("index-writer-down", `the index writer died: ${reason}`);
+      degraded.raise("prefix-index-emptied", "the index writer died, the next one begins with an empty prefix index");
+      learning?.cancel();
+      learning = clock.setTimeout(() => degraded.clear("prefix-index-emptied"), INDEX_LEARNING_MS);
     },
   });
   return {
     begun,
     async close() {
+      learning?.cancel();
       const ended = writer.end();
       indexControl.requestEnd();
       await ended;
@@ -242,16 +275,22 @@ function startIndexWriter(
 
 function onShardMessage(
   message: FromShard,
-  context: { options: EppOptions; names: NameTable; policy: CompiledPolicy; endpoints: EndpointRegistry },
+  context: {
+    options: EppOptions;
+    names: NameTable;
+    policy: CompiledPolicy;
+    endpoints: EndpointRegistry;
+    degraded: HealthDetails;
+  },
 ): void {
-  const { options, names, policy, endpoints } = context;
+  const { options, names, policy, endpoints, degraded } = context;
   switch (message.kind) {
     case "listening":
     case "listenFailed":
       break;
     case "unknownName":
       names.add(message.name);
-      if (!names.hasRoom) options.logger.warn("the name table is full; further models count as other");
+      if (!names.hasRoom) degraded.raise("name-table-full", `${names.names.length} names are told apart, no more`);
       break;
     case "decision": {
       const endpointName = (slot: number): string => endpoints.at(slot)?.spec.name ?? `slot ${slot}`;

@@ -9,7 +9,6 @@ import { startEpp } from "./epp.ts";
 import { FLAGS, SHARDS_AUTOMATIC } from "./flags.ts";
 import { formatHelp, parseFlags } from "./platform/flags.ts";
 import { endOnSignal } from "./platform/signals.ts";
-import { supportsReusePort } from "./shards/pool.ts";
 import { createLogger } from "./telemetry/logger.ts";
 import { layout } from "./wasm/layout.ts";
 
@@ -30,7 +29,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { drainTimeoutMs, logDecisions, disableSubsetFilter, ...options } = flags;
   const epp = await startEpp({
     ...options,
-    shardCount: resolveShardCount(flags.shardCount, (message) => logger.warn(message)),
+    shardCount: resolveShardCount(flags.shardCount),
     honoursSubsetHint: !disableSubsetFilter,
     streamWindowCount: STREAM_WINDOW_COUNT,
     indexSlotsLog2: INDEX_SLOTS_LOG2,
@@ -42,14 +41,9 @@ async function main(args: readonly string[]): Promise<void> {
   endOnSignal(() => epp.close(drainTimeoutMs));
 }
 
-/** How many shards run. Says so when it is fewer than the machine or the flag would have. */
-function resolveShardCount(asked: number, warn: (message: string) => void): number {
-  const wanted =
-    asked === SHARDS_AUTOMATIC ? Math.min(Math.max(1, availableParallelism() - 1), layout.SHARDS_MAX) : asked;
-  if (wanted === 1 || supportsReusePort()) return wanted;
-  const what = "cannot listen on one port from several threads";
-  warn(`Node ${process.version} ${what}: 1 shard instead of ${wanted}; Node 22.12 can`);
-  return 1;
+/** How many shards are wanted: as the flag says, or one for each core but one. */
+function resolveShardCount(asked: number): number {
+  return asked === SHARDS_AUTOMATIC ? Math.min(Math.max(1, availableParallelism() - 1), layout.SHARDS_MAX) : asked;
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

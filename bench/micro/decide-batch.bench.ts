@@ -11,12 +11,13 @@ import { IndexWriter } from "../../src/wasm/index-writer.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import type { Pick } from "../../src/wasm/shard-memory.ts";
 import { BLOCK_SIZE, endpoint, NOW_MS, type TestFleet, testFleet } from "../../test/support/fleet.ts";
+import { scorerProgram } from "../../test/support/plugins.ts";
 import type { BenchSize, MicroBench, MicroBenchCase } from "../harness.ts";
 
 const SCORERS = [
-  { program: queueDepthScorer.create({}).program, weight: 2 },
-  { program: kvCacheUtilizationScorer.create({}).program, weight: 2 },
-  { program: prefixCacheScorer.create({ matchLengthWeight: 0, matchLengthScaleTokens: 8192 }).program, weight: 3 },
+  { program: scorerProgram(queueDepthScorer, {}), weight: 2 },
+  { program: scorerProgram(kvCacheUtilizationScorer, {}), weight: 2 },
+  { program: scorerProgram(prefixCacheScorer, { matchLengthWeight: 0, matchLengthScaleTokens: 8192 }), weight: 3 },
 ];
 
 interface Shape {

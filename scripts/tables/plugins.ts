@@ -8,7 +8,7 @@ import { code, markdownTable } from "./markdown.ts";
 export function pluginTable(): string {
   const rows = BUILTIN_PLUGINS.map((definition) => [
     code(definition.type),
-    definition.kind,
+    definition.facets.join(", "),
     definition.stability,
     definition.summary,
     parameters(definition),
@@ -30,9 +30,19 @@ function data(definition: PluginDefinition): string {
     if (keys !== undefined && keys.length > 0)
       parts.push(`${relation} ${keys.map(({ name }) => code(name)).join(", ")}`);
   };
-  if ("consumes" in definition) add("needs", definition.consumes.required);
-  if ("consumes" in definition) add("uses", definition.consumes.optional);
-  if ("produces" in definition) add("gives", definition.produces);
+  const defaults = definition.parameters.safeParse({});
+  if (defaults.success) {
+    const needs = definition.consumes?.(defaults.data);
+    add(
+      "needs",
+      needs?.required.map(({ key }) => key),
+    );
+    add(
+      "uses",
+      needs?.optional?.map(({ key }) => key),
+    );
+    add("gives", definition.produces?.(defaults.data));
+  }
   return parts.join("; ");
 }
 

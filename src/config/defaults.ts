@@ -51,6 +51,11 @@ export const INDEX_SLOTS_LOG2 = 20;
  */
 export const INDEX_HOLDINGS_MAX: number = 2 ** 22;
 
+/**
+ * Time for which an emptied prefix index counts as not yet learnt: prompts that come again mostly do so within minutes.
+ */
+export const INDEX_LEARNING_MS: number = 10 * 60 * 1000;
+
 /** A prompt of a million tokens takes some 5 MB; 64 MiB leaves room for images in base64. */
 export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
 

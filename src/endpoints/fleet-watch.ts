@@ -4,20 +4,29 @@
  * cannot be had may still serve.
  */
 import { hostPort } from "../framework/endpoint.ts";
+import type { DegradationReporter } from "../telemetry/health-details.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { ControlCounters } from "../telemetry/metrics.ts";
 import type { ScrapedColumns } from "../wasm/endpoint-columns.ts";
+import { reportFleet } from "./fleet-health.ts";
 import type { Endpoint, EndpointRegistry } from "./registry.ts";
 
 export class FleetWatch {
   readonly #endpoints: EndpointRegistry;
   readonly #logger: Logger;
   readonly #control: ControlCounters;
+  readonly #degraded: DegradationReporter;
 
-  constructor(options: { endpoints: EndpointRegistry; logger: Logger; control: ControlCounters }) {
+  constructor(options: {
+    endpoints: EndpointRegistry;
+    logger: Logger;
+    control: ControlCounters;
+    degraded: DegradationReporter;
+  }) {
     this.#endpoints = options.endpoints;
     this.#logger = options.logger;
     this.#control = options.control;
+    this.#degraded = options.degraded;
   }
 
   onScraped(endpoint: Endpoint, scraped: ScrapedColumns): void {
@@ -26,6 +35,7 @@ export class FleetWatch {
     if (!this.#endpoints.setReachable(endpoint, true)) return;
     this.#control.becameReachable++;
     this.#logger.info(describe(endpoint), "endpoint is reachable again and takes requests");
+    reportFleet(this.#endpoints.endpoints, this.#degraded);
   }
 
   onScrapeFailed(endpoint: Endpoint, reason: string): void {
@@ -38,12 +48,7 @@ export class FleetWatch {
       { ...describe(endpoint), reason, reachableCount, total },
       "endpoint cannot be scraped and is left out",
     );
-    if (reachableCount === 0) {
-      this.#logger.error(
-        { total },
-        "no endpoint can be scraped: all of them stay in, picked without knowing their load",
-      );
-    }
+    reportFleet(this.#endpoints.endpoints, this.#degraded);
   }
 }
 

@@ -1,86 +1,202 @@
 /**
  * Contracts of plugins. A definition is a constant: a type name for configuration files, a schema for its parameters,
- * and a constructor. Built-in scorers and pickers are programs of the kernel: a plugin says which one and with what
- * parameters, and never sees memory.
+ * and a constructor. What a plugin can do it says by its facets; one plugin may have several (a session-affinity scorer
+ * scores, and writes the session's token to responses).
+ *
+ * A plugin is created on the control thread (which writes the kernel's program) and once per shard (which runs hooks
+ * and custom functions), from the same configuration. Built-in filters, scorers and pickers never see memory: they say
+ * which program of the kernel runs, with what parameters.
  */
 import type { z } from "zod";
-import type { ScorerProgram } from "../wasm/policies.ts";
+import type { EppError } from "../base/errors.ts";
 import type { DataKey } from "./attributes.ts";
+import type { Candidates, FleetView, PoolView } from "./fleet.ts";
+import type {
+  CustomFilter,
+  CustomPicker,
+  CustomScorer,
+  DetectorProgram,
+  FilterProgram,
+  PickerProgram,
+  ScorerProgram,
+} from "./programs.ts";
+import type { HeaderChange, RequestView, ResponseEnd, ResponseHead } from "./request.ts";
 
-export type Stability = "stable" | "alpha" | "deprecated";
+/** `experimental` ones are refused unless `--allow-experimental-plugins` is given, as in the Go picker ("Alpha"). */
+export type Stability = "stable" | "experimental" | "deprecated";
+
+/** What kinds of plugin there are. Which of them a type is stands in its definition, so that references are checked. */
+export type Facet =
+  | "filter"
+  | "scorer"
+  | "picker"
+  | "profile-handler"
+  | "producer"
+  | "admitter"
+  | "saturation-detector"
+  | "hook"
+  | "parser"
+  | "data-source"
+  | "extractor"
+  | "discovery"
+  | "fairness-policy"
+  | "ordering-policy"
+  | "usage-limit-policy";
 
 export interface DataNeeds {
-  readonly required: readonly DataKey[];
-  readonly optional?: readonly DataKey[];
+  readonly required: readonly DataNeed[];
+  readonly optional?: readonly DataNeed[];
 }
 
-interface DefinitionBase<Parameters> {
+/** A data key, from whichever plugin produces it, or from the one instance that is named. */
+export interface DataNeed {
+  readonly key: DataKey;
+  readonly producer?: string | undefined;
+}
+
+export interface PluginDefinition<Parameters = unknown> {
   /** Name in configuration files; the Go picker's where it has one. */
   readonly type: string;
   readonly stability: Stability;
   /** One sentence for the plugin table. */
   readonly summary: string;
+  readonly facets: readonly Facet[];
   /** Unknown fields are a load error. */
   readonly parameters: z.ZodType<Parameters>;
+  /** What it reads. Load-time checks name what is missing and create default producers. */
+  consumes?(parameters: Parameters): DataNeeds;
+  produces?(parameters: Parameters): readonly DataKey[];
+  /** Throws a ConfigError for parameters that fit the schema and still cannot be used. */
+  create(parameters: Parameters, context: CreateContext): Plugin;
 }
 
-/** Prefers some candidates: one score in [0, 1] each, multiplied by the profile's weight and summed. */
-export interface ScorerDefinition<Parameters> extends DefinitionBase<Parameters> {
-  readonly kind: "scorer";
-  readonly consumes: DataNeeds;
-  create(parameters: Parameters): Scorer;
+/** What a plugin gets when it is created. */
+export interface CreateContext {
+  /** Name of the instance. */
+  readonly name: string;
+  /** Names of all instances and their types, for plugins that refer to others. */
+  readonly instances: ReadonlyMap<string, string>;
+  /** Milliseconds on the clock that decisions use. */
+  readonly nowMs: () => number;
+  /** A uniform number in [0, 1) from the decision seeds. */
+  readonly random: () => number;
 }
 
-export interface Scorer {
-  readonly program: ScorerProgram;
-}
-
-/** Chooses among the scored candidates. */
-export interface PickerDefinition<Parameters> extends DefinitionBase<Parameters> {
-  readonly kind: "picker";
-  create(parameters: Parameters): Picker;
-}
-
-export interface Picker {
-  /** `layout.PICKER_…` */
-  readonly program: number;
-  /** Endpoints that a pick names: the picked one and those to fall back to. */
-  readonly targetsMax: number;
+/** An instance. Only the facets that its definition names are set. */
+export interface Plugin {
+  readonly filter?: FilterProgram | CustomFilter;
+  readonly scorer?: ScorerProgram | CustomScorer;
+  readonly picker?: PickerProgram | CustomPicker;
+  readonly profileHandler?: ProfileHandler;
+  readonly producer?: Producer;
+  readonly admitter?: Admitter;
+  readonly saturationDetector?: DetectorProgram;
+  readonly hooks?: Hooks;
+  /** Of a user's parser; `framework/parser.ts` says what it is. Built-in parsers are known by their type. */
+  readonly parser?: CustomParser;
+  /** Request headers that it reads, lower case. Others are not kept. */
+  readonly headers?: readonly string[];
+  /** Columns that it shares between shards: one number per endpoint each, last writer wins. */
+  readonly sharedColumns?: readonly string[];
+  /** State for operators: small, capped, without prompts. */
+  dumpState?(): unknown;
 }
 
 /** Decides which profiles run for a request, and which result is the answer. */
-export interface ProfileHandlerDefinition<Parameters> extends DefinitionBase<Parameters> {
-  readonly kind: "profile-handler";
-  create(parameters: Parameters): ProfileHandler;
-}
-
 export interface ProfileHandler {
   /** Throws a ConfigError when the configured profiles are not what this handler can run. */
   checkProfiles(profileNames: readonly string[]): void;
+  /**
+   * Profiles to run next, given the results so far (undefined: the profile found no endpoint); none when it is done.
+   * Absent for a handler that always runs the only profile: such requests are decided in batches.
+   */
+  nextProfiles?(
+    request: RequestView,
+    profileNames: readonly string[],
+    results: ReadonlyMap<string, ProfileResult | undefined>,
+  ): readonly string[];
+  /** The result that is the answer, and what the server is told besides. */
+  finish?(request: RequestView, results: ReadonlyMap<string, ProfileResult | undefined>): ProfileChoice;
 }
 
-/** Supplies data that scorers consume. */
-export interface ProducerDefinition<Parameters> extends DefinitionBase<Parameters> {
-  readonly kind: "producer";
-  readonly produces: readonly DataKey[];
-  create(parameters: Parameters): Producer;
+export interface ProfileResult {
+  /** `ip:port`, the picked one first, then those to fall back to. */
+  readonly targets: readonly string[];
+  readonly slot: number;
+  readonly matchedBlocks: number;
+  readonly blockCount: number;
 }
 
+export interface ProfileChoice {
+  readonly primaryProfile: string;
+  readonly headers?: readonly HeaderChange[];
+}
+
+/** Supplies data that other plugins consume. */
 export interface Producer {
   /** Set by a producer of prefix matches: how prompts are cut, and how much each endpoint is taken to hold. */
   readonly prefixCache?: PrefixCacheShape;
+  /** Set by the producer of in-flight load: what a request is charged as. */
+  readonly inFlightLoad?: InFlightLoadShape;
+  /** Called before scheduling, in the order of the data graph. What it throws stops the producers after it. */
+  produce?(request: RequestView, candidates: Candidates): void;
 }
 
 export interface PrefixCacheShape {
+  /** Take block size and block count from what the engines report, where they do. */
+  readonly autoTune: boolean;
   readonly blockSizeTokens: number;
   readonly blocksMax: number;
   /** Blocks that one endpoint is taken to hold; the least recently used go first. */
   readonly blocksPerEndpointMax: number;
+  /** Tokens of a prompt that are matched; `blocksMax` follows from it when the block size is tuned. */
+  readonly prefixTokensMax: number;
 }
 
-/** Any definition, whatever its parameters are: the registry checks them by the definition's own schema. */
-export type PluginDefinition =
-  | ScorerDefinition<unknown>
-  | PickerDefinition<unknown>
-  | ProfileHandlerDefinition<unknown>
-  | ProducerDefinition<unknown>;
+export interface InFlightLoadShape {
+  /** Estimated output tokens per prompt token that are charged as well; 0 charges none. */
+  readonly outputRatio: number;
+  /** Upper bound of that estimate. */
+  readonly outputTokensMax: number;
+}
+
+/** May refuse a request before it is scheduled. */
+export interface Admitter {
+  /** Undefined lets it pass. */
+  admit(request: RequestView, pool: PoolView): EppError | undefined;
+}
+
+/** What a plugin does over the life of a request, in this order. All run on the request's shard. */
+export interface Hooks {
+  /** The headers are known, nothing else. */
+  onRequest?(request: RequestView): void;
+  /** An endpoint is picked. Headers that it returns are set on the request to the server. */
+  onPicked?(request: RequestView, picked: PickedEndpoint): readonly HeaderChange[] | undefined;
+  /** The server has begun to answer. Headers that it returns are set on the response. */
+  onResponse?(request: RequestView, head: ResponseHead, fleet: FleetView): readonly HeaderChange[] | undefined;
+  /** The request is over, in whatever way; called exactly once. */
+  onEnd?(request: RequestView, end: ResponseEnd): void;
+}
+
+export interface PickedEndpoint {
+  /** Undefined for the moment in which a new endpoint is not yet known to the shard by name. */
+  readonly id: string | undefined;
+  readonly slot: number;
+  readonly hostPort: string;
+  readonly matchedBlocks: number;
+  readonly blockCount: number;
+}
+
+/** Reads requests of an API that no built-in parser knows. Gets the whole body. */
+export interface CustomParser {
+  /** Path endings that it claims; none makes it the parser of what no other one claims. */
+  readonly claims: readonly string[];
+  parse(body: Buffer, header: (name: string) => string | undefined): ParsedRequest;
+}
+
+export interface ParsedRequest {
+  readonly model?: string | undefined;
+  /** The prompt, in any form that is equal for equal prompts; not kept. */
+  readonly prompt?: string | Uint8Array | undefined;
+  readonly isStream?: boolean | undefined;
+}

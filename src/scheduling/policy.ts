@@ -6,10 +6,11 @@ import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
 import type { EndpointPickerConfig, PluginInstance, SchedulingProfile } from "../config/config.ts";
 import { METRICS_STALE_MS, SCORER_WEIGHT_DEFAULT, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
-import type { Picker, PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
+import type { CreateContext, Plugin, PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
+import type { PickerProgram } from "../framework/programs.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
 import { layout } from "../wasm/layout.ts";
-import { PICKER_PROGRAMS, type PolicyProgram } from "../wasm/policies.ts";
+import { PICKER_OPS, type PolicyProgram, SCORER_OPS } from "../wasm/policies.ts";
 
 export interface CompiledPolicy {
   readonly program: PolicyProgram;
@@ -19,12 +20,12 @@ export interface CompiledPolicy {
 }
 
 /** Of a profile that lists no picker. */
-const PICKER_DEFAULT: Picker = { program: PICKER_PROGRAMS.maxScore, targetsMax: 1 };
+const PICKER_DEFAULT: PickerProgram = { op: "maxScore", targetsMax: 1 };
 
 interface CreatedPlugin {
   readonly instance: PluginInstance;
   readonly definition: PluginDefinition;
-  readonly parameters: unknown;
+  readonly plugin: Plugin;
 }
 
 /** Throws a ConfigError that names the path, the value and what would be right. */
@@ -43,7 +44,7 @@ export function compilePolicy(config: EndpointPickerConfig, registry: PluginRegi
       blocksMax: Math.min(prefixCache.blocksMax, layout.BLOCKS_MAX),
       tokenSize: TOKEN_SIZE_BYTES,
       staleMs: METRICS_STALE_MS,
-      picker: picker.program,
+      picker: PICKER_OPS[picker.op],
       targetsMax: picker.targetsMax,
       scorers: scorers.map(({ program, weight }) => ({ program, weight })),
     },
@@ -65,8 +66,12 @@ function readPlugins(instances: readonly PluginInstance[], registry: PluginRegis
 function readPlugin(instance: PluginInstance, place: string, registry: PluginRegistry): CreatedPlugin {
   const definition = findDefinition(instance, place, registry);
   const parsed = definition.parameters.safeParse(instance.parameters ?? {});
-  if (parsed.success) return { instance, definition, parameters: parsed.data };
+  if (parsed.success) return { instance, definition, plugin: definition.create(parsed.data, contextOf(instance)) };
   throw new ConfigError(`${place} (${instance.type}): parameters: ${z.prettifyError(parsed.error)}`);
+}
+
+function contextOf({ name }: PluginInstance): CreateContext {
+  return { name, instances: new Map(), nowMs: () => 0, random: () => 0 };
 }
 
 function findDefinition({ type }: PluginInstance, place: string, registry: PluginRegistry): PluginDefinition {
@@ -80,21 +85,21 @@ function findDefinition({ type }: PluginInstance, place: string, registry: Plugi
 
 function checkProfileHandler(plugins: readonly CreatedPlugin[], profiles: readonly SchedulingProfile[]): void {
   let handlerName: string | undefined;
-  for (const { instance, definition, parameters } of plugins) {
-    if (definition.kind !== "profile-handler") continue;
+  for (const { instance, plugin } of plugins) {
+    if (plugin.profileHandler === undefined) continue;
     if (handlerName !== undefined) {
       throw new ConfigError(`plugins has two profile handlers, "${handlerName}" and "${instance.name}"; keep one`);
     }
     handlerName = instance.name;
-    definition.create(parameters).checkProfiles(profiles.map((profile) => profile.name));
+    plugin.profileHandler.checkProfiles(profiles.map((profile) => profile.name));
   }
   if (handlerName !== undefined) return;
   throw new ConfigError("plugins has no profile handler; add one of type single-profile-handler");
 }
 
 function prefixCacheShape(plugins: readonly CreatedPlugin[]): PrefixCacheShape {
-  for (const { definition, parameters } of plugins) {
-    const shape = definition.kind === "producer" ? definition.create(parameters).prefixCache : undefined;
+  for (const { plugin } of plugins) {
+    const shape = plugin.producer?.prefixCache;
     if (shape !== undefined) return shape;
   }
   throw new ConfigError("plugins has no producer of prefix matches; add one of type approx-prefix-cache-producer");
@@ -105,10 +110,10 @@ function readProfile(
   plugins: ReadonlyMap<string, CreatedPlugin>,
 ): {
   scorers: { name: string; weight: number; program: PolicyProgram["scorers"][number]["program"] }[];
-  picker: Picker;
+  picker: PickerProgram;
 } {
   const scorers = [];
-  let picker: Picker | undefined;
+  let picker: PickerProgram | undefined;
   for (const [index, { pluginRef, weight }] of profile.plugins.entries()) {
     const place = `schedulingProfiles "${profile.name}".plugins[${index}]`;
     const plugin = plugins.get(pluginRef);
@@ -117,24 +122,16 @@ function readProfile(
         `${place}: pluginRef "${pluginRef}" is not the name of a plugin; names: ${[...plugins.keys()].join(", ")}`,
       );
     }
-    const { definition, parameters } = plugin;
-    switch (definition.kind) {
-      case "scorer":
-        scorers.push({
-          name: pluginRef,
-          weight: readWeight(weight, place),
-          program: definition.create(parameters).program,
-        });
-        break;
-      case "picker":
-        if (picker !== undefined) throw new ConfigError(`${place}: "${pluginRef}" is a second picker; keep one`);
-        picker = definition.create(parameters);
-        break;
-      case "producer":
-      case "profile-handler":
-        throw new ConfigError(
-          `${place}: "${pluginRef}" is a ${definition.kind}; a profile lists scorers and one picker`,
-        );
+    const { scorer, picker: ownPicker } = plugin.plugin;
+    if (scorer !== undefined && "op" in scorer) {
+      const program = { op: SCORER_OPS[scorer.op], parameters: scorer.parameters ?? [] };
+      scorers.push({ name: pluginRef, weight: readWeight(weight, place), program });
+    } else if (ownPicker !== undefined && "op" in ownPicker) {
+      if (picker !== undefined) throw new ConfigError(`${place}: "${pluginRef}" is a second picker; keep one`);
+      picker = ownPicker;
+    } else {
+      const facets = plugin.definition.facets.join(", ");
+      throw new ConfigError(`${place}: "${pluginRef}" is a ${facets}; a profile lists scorers and one picker`);
     }
   }
   if (scorers.length > layout.SCORERS_MAX) {

@@ -12,6 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { ParserType } from "../parsing/parser.ts";
+import type { DegradationReporter } from "../telemetry/health-details.ts";
 import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
@@ -39,6 +40,17 @@ export interface ShardPoolOptions {
 export function supportsReusePort(version: string = process.versions.node): boolean {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   return major > 22 || (major === 22 && minor >= 12);
+}
+
+/** How many of the shards that are asked for can listen. Reports when it is fewer. */
+export function listeningShards(
+  asked: number,
+  degraded: DegradationReporter,
+  isShared: boolean = supportsReusePort(),
+): number {
+  if (asked === 1 || isShared) return asked;
+  degraded.raise("fewer-shards", `1 shard instead of ${asked} on Node ${process.version}`);
+  return 1;
 }
 
 interface RunningShard {

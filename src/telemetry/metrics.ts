@@ -6,6 +6,7 @@ import { type Metric, Registry } from "prom-client";
 import { ERROR_KINDS, type ErrorCode } from "../base/errors.ts";
 import type { SharedCounters } from "../wasm/counters.ts";
 import { layout } from "../wasm/layout.ts";
+import type { DegradedCode } from "./degraded-states.ts";
 
 /** What the control thread knows beside the shared counters. */
 export interface FleetView {
@@ -33,6 +34,8 @@ export interface MetricSources {
   readonly counters: SharedCounters;
   readonly fleet: () => FleetView;
   readonly control: Readonly<ControlCounters>;
+  /** Degraded states by code with how many rows each has; 0 for those that do not hold. */
+  readonly degraded: () => readonly { readonly code: DegradedCode; readonly count: number }[];
 }
 
 export interface MetricDeclaration {
@@ -271,6 +274,13 @@ export const METRICS: readonly MetricDeclaration[] = [
       { labels: { thread: "shard" }, value: control.shardRestarts },
       { labels: { thread: "index-writer" }, value: control.indexWriterRestarts },
     ],
+  },
+  {
+    name: "endpoint_picker_degraded",
+    type: "gauge",
+    help: "Degraded states that hold now: 0 when one does not, else how many things are in it.",
+    labels: ["state"],
+    read: ({ degraded }) => degraded().map(({ code, count }) => ({ labels: { state: code }, value: count })),
   },
 ];
 

@@ -5,10 +5,10 @@
 import { assert } from "../base/assert.ts";
 import { layout } from "./layout.ts";
 
-/** What a scorer runs in the kernel. The numbers are `layout.SCORER_…`; parameters as the kernel documents them. */
-export interface ScorerProgram {
+/** One operation of the kernel with its numbers, as `assembly/` documents them. */
+export interface KernelProgram {
   readonly op: number;
-  readonly parameters?: readonly [number?, number?];
+  readonly parameters?: readonly number[];
 }
 
 export interface PolicyProgram {
@@ -24,20 +24,92 @@ export interface PolicyProgram {
   readonly picker: number;
   /** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
   readonly targetsMax: number;
-  readonly scorers: readonly { readonly program: ScorerProgram; readonly weight: number }[];
+  readonly scorers: readonly { readonly program: KernelProgram; readonly weight: number }[];
 }
 
-/** What the kernel can score by, for plugin definitions. */
-export type ScorerOp = "queueDepth" | "kvCacheUtilization" | "prefixCache";
+/** What the kernel can score by. */
+export type ScorerOp =
+  | "queueDepth"
+  | "runningRequests"
+  | "kvCacheUtilization"
+  | "prefixCache"
+  | "loraAffinity"
+  | "loadAware"
+  | "activeRequest"
+  | "tokenLoad"
+  | "noHitLru"
+  | "requestMask"
+  | "session"
+  | "contextLength"
+  | "attribute"
+  | "custom";
 
 export const SCORER_OPS: Readonly<Record<ScorerOp, number>> = {
   queueDepth: layout.SCORER_QUEUE_DEPTH,
+  runningRequests: layout.SCORER_RUNNING_REQUESTS,
   kvCacheUtilization: layout.SCORER_KV_CACHE_UTILIZATION,
   prefixCache: layout.SCORER_PREFIX_CACHE,
+  loraAffinity: layout.SCORER_LORA_AFFINITY,
+  loadAware: layout.SCORER_LOAD_AWARE,
+  activeRequest: layout.SCORER_ACTIVE_REQUEST,
+  tokenLoad: layout.SCORER_TOKEN_LOAD,
+  noHitLru: layout.SCORER_NO_HIT_LRU,
+  requestMask: layout.SCORER_REQUEST_MASK,
+  session: layout.SCORER_SESSION,
+  contextLength: layout.SCORER_CONTEXT_LENGTH,
+  attribute: layout.SCORER_ATTRIBUTE,
+  custom: layout.SCORER_CUSTOM,
+};
+
+/** What the kernel can filter by. */
+export type FilterOp =
+  | "labels"
+  | "requestMask"
+  | "requestMaskOrAll"
+  | "sessionOrAll"
+  | "prefixAffinity"
+  | "utilization"
+  | "attribute"
+  | "contextLength"
+  | "belowUtilization"
+  | "belowConcurrency"
+  | "servesModel"
+  | "healthy"
+  | "custom";
+
+export const FILTER_OPS: Readonly<Record<FilterOp, number>> = {
+  labels: layout.FILTER_LABELS,
+  requestMask: layout.FILTER_REQUEST_MASK,
+  requestMaskOrAll: layout.FILTER_REQUEST_MASK_OR_ALL,
+  sessionOrAll: layout.FILTER_SESSION_OR_ALL,
+  prefixAffinity: layout.FILTER_PREFIX_AFFINITY,
+  utilization: layout.FILTER_UTILIZATION,
+  attribute: layout.FILTER_ATTRIBUTE,
+  contextLength: layout.FILTER_CONTEXT_LENGTH,
+  belowUtilization: layout.FILTER_BELOW_UTILIZATION,
+  belowConcurrency: layout.FILTER_BELOW_CONCURRENCY,
+  servesModel: layout.FILTER_SERVES_MODEL,
+  healthy: layout.FILTER_HEALTHY,
+  custom: layout.FILTER_CUSTOM,
+};
+
+/** How the kernel can judge how full a pool is. */
+export type DetectorOp = "utilization" | "concurrency";
+
+export const DETECTOR_OPS: Readonly<Record<DetectorOp, number>> = {
+  utilization: layout.DETECTOR_UTILIZATION,
+  concurrency: layout.DETECTOR_CONCURRENCY,
 };
 
 /** How the kernel can pick. */
-export const PICKER_PROGRAMS: Readonly<Record<"maxScore", number>> = { maxScore: layout.PICKER_MAX_SCORE };
+export type PickerOp = "maxScore" | "random" | "weightedRandom" | "custom";
+
+export const PICKER_OPS: Readonly<Record<PickerOp, number>> = {
+  maxScore: layout.PICKER_MAX_SCORE,
+  random: layout.PICKER_RANDOM,
+  weightedRandom: layout.PICKER_WEIGHTED_RANDOM,
+  custom: layout.PICKER_CUSTOM,
+};
 
 export class PolicyTable {
   readonly #view: DataView;

@@ -5,7 +5,7 @@
 import { EndpointColumns } from "./endpoint-columns.ts";
 import { instantiateKernel } from "./kernel.ts";
 import { layout } from "./layout.ts";
-import { PICKER_PROGRAMS, PolicyTable, SCORER_OPS } from "./policies.ts";
+import { PICKER_OPS, PolicyTable, SCORER_OPS } from "./policies.ts";
 import { createSharedMemory } from "./regions.ts";
 import { ShardMemory } from "./shard-memory.ts";
 
@@ -24,9 +24,12 @@ export function warmUpKernel(): void {
     blocksMax: layout.BLOCKS_MAX,
     tokenSize: 4,
     staleMs: 1,
-    picker: PICKER_PROGRAMS.maxScore,
+    picker: PICKER_OPS.maxScore,
     targetsMax: 1,
-    scorers: Object.values(SCORER_OPS).map((op) => ({ program: { op }, weight: 1 })),
+    scorers: [SCORER_OPS.queueDepth, SCORER_OPS.kvCacheUtilization, SCORER_OPS.prefixCache].map((op) => ({
+      program: { op },
+      weight: 1,
+    })),
   });
   const body = Buffer.from(
     JSON.stringify({ model: "m", messages: [{ role: "user", content: SAMPLE }], max_tokens: 1 }),

@@ -45,6 +45,10 @@ async function untilRestarted(epp: TestEpp, thread: string): Promise<void> {
   });
 }
 
+function statesOf(epp: TestEpp): string[] {
+  return epp.degraded.list().map(({ code }) => code);
+}
+
 /** Asks until the picker answers: a thread that has just died takes a moment to be replaced. */
 async function untilServed(epp: TestEpp, prompt: string): Promise<void> {
   await until("a request is served", async () => {
@@ -72,10 +76,12 @@ describe("a shard whose thread dies", () => {
     expect(epp.logLines).toContainEqual(
       expect.objectContaining({
         level: 50,
-        shard: 0,
-        msg: "a shard died; its charges were returned, it is started again",
+        state: "shard-down",
+        subject: "shard 0",
+        detail: expect.stringContaining("shard 0 died"),
       }),
     );
+    await until("the shard is up again", () => statesOf(epp).length === 0);
 
     const linesBefore = epp.decisionLines.length;
     await untilServed(epp, LONG_PROMPT);
@@ -138,9 +144,10 @@ describe("an index writer whose thread dies", () => {
     expect(await client.ask(chatBody("hello"))).toMatchObject({ kind: "routed" });
     await untilRestarted(epp, "index-writer");
     expect(epp.logLines).toContainEqual(
-      expect.objectContaining({ msg: "the index writer died; it starts again with an empty prefix index" }),
+      expect.objectContaining({ state: "index-writer-down", detail: expect.stringContaining("the index writer died") }),
     );
     await until("the new writer has emptied the index", () => epp.counters.indexKeyCount === 0);
+    await until("the writer is up, its index new", () => String(statesOf(epp)) === "prefix-index-emptied");
 
     // What is picked before it is done with that is skipped.
     await until("the prompt is in the index again", async () => {

@@ -116,8 +116,8 @@ describe("when every model server is dead", () => {
     expect(bed.epp.logLines).toContainEqual(
       expect.objectContaining({
         level: 50,
-        total: 3,
-        msg: "no endpoint can be scraped: all of them stay in, picked without knowing their load",
+        state: "no-endpoint-reachable",
+        msg: expect.stringContaining("all of them stay in, picked without knowing their load"),
       }),
     );
     expect(await readMetric(bed.epp.metricsPort, ALL_UNREACHABLE)).toBe(12);

@@ -1,7 +1,7 @@
 /** A fleet in a kernel of its own, for tests of decisions: endpoints by their load, prompts by their bytes. */
 import { EndpointColumns } from "../../src/wasm/endpoint-columns.ts";
 import { layout } from "../../src/wasm/layout.ts";
-import { PICKER_PROGRAMS, type PolicyProgram, PolicyTable, type ScorerProgram } from "../../src/wasm/policies.ts";
+import { type KernelProgram, PICKER_OPS, type PolicyProgram, PolicyTable } from "../../src/wasm/policies.ts";
 import type { MemoryShape } from "../../src/wasm/regions.ts";
 import { type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
 import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
@@ -30,7 +30,7 @@ export const BLOCK_SIZE = 256;
 const HOLDER_SETS_MAX = 1_024;
 
 export interface WeightedScorer {
-  readonly program: ScorerProgram;
+  readonly program: KernelProgram;
   readonly weight: number;
 }
 
@@ -75,7 +75,7 @@ export function testFleet(
       blocksMax: layout.BLOCKS_MAX,
       tokenSize: 4,
       staleMs: STALE_MS,
-      picker: PICKER_PROGRAMS.maxScore,
+      picker: PICKER_OPS.maxScore,
       targetsMax: 1,
       scorers: scored,
       ...options.policy,

@@ -1,8 +1,7 @@
 /** Picks the candidate with the highest total; among equal ones each is as likely. */
 import { z } from "zod";
-import type { PickerDefinition } from "../../framework/plugin.ts";
+import type { PluginDefinition } from "../../framework/plugin.ts";
 import { layout } from "../../wasm/layout.ts";
-import { PICKER_PROGRAMS } from "../../wasm/policies.ts";
 
 export interface PickerParameters {
   /**
@@ -12,15 +11,12 @@ export interface PickerParameters {
   readonly maxNumOfEndpoints: number;
 }
 
-export const maxScorePicker: PickerDefinition<PickerParameters> = {
-  kind: "picker",
+export const maxScorePicker: PluginDefinition<PickerParameters> = {
+  facets: ["picker"],
   type: "max-score-picker",
   stability: "stable",
   summary: "Picks the highest total; ties are drawn at random.",
   // As in the Go picker, values below 1 mean 1.
   parameters: z.strictObject({ maxNumOfEndpoints: z.int().max(layout.TARGETS_MAX).default(1) }),
-  create: ({ maxNumOfEndpoints }) => ({
-    program: PICKER_PROGRAMS.maxScore,
-    targetsMax: Math.max(1, maxNumOfEndpoints),
-  }),
+  create: ({ maxNumOfEndpoints }) => ({ picker: { op: "maxScore", targetsMax: Math.max(1, maxNumOfEndpoints) } }),
 };

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { prefixMatch } from "../../framework/attributes.ts";
-import type { ProducerDefinition } from "../../framework/plugin.ts";
+import type { PluginDefinition } from "../../framework/plugin.ts";
 
 export interface ApproxPrefixCacheParameters {
   /** Tokens of one block. A token is 4 bytes of prompt text. */
@@ -20,12 +20,12 @@ export interface ApproxPrefixCacheParameters {
  */
 const BLOCK_SIZE_TOKENS_MIN = 64;
 
-export const approxPrefixCacheProducer: ProducerDefinition<ApproxPrefixCacheParameters> = {
-  kind: "producer",
+export const approxPrefixCacheProducer: PluginDefinition<ApproxPrefixCacheParameters> = {
+  facets: ["producer"],
   type: "approx-prefix-cache-producer",
   stability: "stable",
   summary: "Remembers which prompts each endpoint was picked for, in blocks, least recently used first to go.",
-  produces: [prefixMatch],
+  produces: () => [prefixMatch],
   parameters: z
     .strictObject({
       blockSizeTokens: z.int().min(1).max(1024).default(BLOCK_SIZE_TOKENS_MIN),
@@ -39,10 +39,14 @@ export const approxPrefixCacheProducer: ProducerDefinition<ApproxPrefixCachePara
   create: (parameters) => {
     const blockSizeTokens = Math.max(parameters.blockSizeTokens, BLOCK_SIZE_TOKENS_MIN);
     return {
-      prefixCache: {
-        blockSizeTokens,
-        blocksMax: Math.floor(parameters.maxPrefixTokensToMatch / blockSizeTokens),
-        blocksPerEndpointMax: parameters.lruCapacityPerServer,
+      producer: {
+        prefixCache: {
+          autoTune: false,
+          blockSizeTokens,
+          blocksMax: Math.floor(parameters.maxPrefixTokensToMatch / blockSizeTokens),
+          blocksPerEndpointMax: parameters.lruCapacityPerServer,
+          prefixTokensMax: parameters.maxPrefixTokensToMatch,
+        },
       },
     };
   },

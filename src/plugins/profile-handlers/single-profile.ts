@@ -1,19 +1,19 @@
 /** Runs the only profile once; its pick is the answer. */
 import { ConfigError } from "../../base/errors.ts";
 import { type NoParameters, noParameters } from "../../framework/parameters.ts";
-import type { ProfileHandlerDefinition } from "../../framework/plugin.ts";
+import type { PluginDefinition } from "../../framework/plugin.ts";
 
-export const singleProfileHandler: ProfileHandlerDefinition<NoParameters> = {
-  kind: "profile-handler",
+export const singleProfileHandler: PluginDefinition<NoParameters> = {
+  facets: ["profile-handler"],
   type: "single-profile-handler",
   stability: "stable",
   summary: "Runs the only profile; its pick is the answer.",
   parameters: noParameters,
-  create: () => ({
-    checkProfiles(profileNames) {
-      if (profileNames.length === 1) return;
-      const names = `${profileNames.length}: ${profileNames.join(", ")}`;
-      throw new ConfigError(`single-profile-handler runs exactly one profile, but schedulingProfiles has ${names}`);
-    },
-  }),
+  create: () => ({ profileHandler: { checkProfiles } }),
 };
+
+function checkProfiles(profileNames: readonly string[]): void {
+  if (profileNames.length === 1) return;
+  const names = `${profileNames.length}: ${profileNames.join(", ")}`;
+  throw new ConfigError(`single-profile-handler runs exactly one profile, but schedulingProfiles has ${names}`);
+}

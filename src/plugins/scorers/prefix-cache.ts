@@ -1,8 +1,7 @@
 /** Prefers endpoints that already hold the beginning of the prompt in their KV cache. */
 import { z } from "zod";
 import { prefixMatch } from "../../framework/attributes.ts";
-import type { ScorerDefinition } from "../../framework/plugin.ts";
-import { SCORER_OPS } from "../../wasm/policies.ts";
+import type { PluginDefinition } from "../../framework/plugin.ts";
 
 export interface PrefixCacheParameters {
   /** Share of the score that grows with the length of the match instead of its fraction, 0 to 1. */
@@ -16,17 +15,17 @@ export interface PrefixCacheParameters {
  * without a prompt. Only leading blocks count as matched. Source of the formula: the Go picker's scorer of the same
  * type.
  */
-export const prefixCacheScorer: ScorerDefinition<PrefixCacheParameters> = {
-  kind: "scorer",
+export const prefixCacheScorer: PluginDefinition<PrefixCacheParameters> = {
   type: "prefix-cache-scorer",
   stability: "stable",
   summary: "Prefers endpoints that already hold the beginning of the prompt.",
-  consumes: { required: [prefixMatch] },
+  facets: ["scorer"],
+  consumes: () => ({ required: [{ key: prefixMatch }] }),
   parameters: z.strictObject({
     matchLengthWeight: z.number().min(0).max(1).default(0),
     matchLengthScaleTokens: z.number().positive().default(8192),
   }),
   create: ({ matchLengthWeight, matchLengthScaleTokens }) => ({
-    program: { op: SCORER_OPS.prefixCache, parameters: [matchLengthWeight, matchLengthScaleTokens] },
+    scorer: { op: "prefixCache", parameters: [matchLengthWeight, matchLengthScaleTokens] },
   }),
 };

@@ -10,7 +10,7 @@ import { describe, expect, it } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";
 import { layout } from "../../../src/wasm/layout.ts";
-import { PICKER_PROGRAMS, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
+import { PICKER_OPS, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
 import { type ModelCandidate, type ModelScorer, modelDecision } from "../../support/decision-model.ts";
 import { BLOCK_SIZE, endpoint, NOW_MS, STALE_MS, testFleet } from "../../support/fleet.ts";
@@ -71,7 +71,7 @@ class Bench {
       blocksMax: layout.BLOCKS_MAX,
       tokenSize: 4,
       staleMs: STALE_MS,
-      picker: PICKER_PROGRAMS.maxScore,
+      picker: PICKER_OPS.maxScore,
       targetsMax: 1,
       scorers: scorers.map(({ kind, weight, lengthWeight, scaleTokens }) => ({
         program: { op: SCORER_OPS[kind], parameters: [lengthWeight ?? 0, scaleTokens ?? 1] },

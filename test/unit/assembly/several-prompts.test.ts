@@ -6,11 +6,12 @@ import { prefixCacheScorer } from "../../../src/plugins/scorers/prefix-cache.ts"
 import { layout } from "../../../src/wasm/layout.ts";
 import { BLOCK_SIZE, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { KERNEL_BUILDS } from "../../support/kernel.ts";
+import { scorerProgram } from "../../support/plugins.ts";
 import { promptKeys } from "../../support/prompt-keys.ts";
 
 const { API_OPENAI_COMPLETIONS, PROMPTS_MAX } = layout;
 
-const scorer = prefixCacheScorer.create({ matchLengthWeight: 0, matchLengthScaleTokens: 8_192 });
+const scorer = scorerProgram(prefixCacheScorer, { matchLengthWeight: 0, matchLengthScaleTokens: 8_192 });
 const completions = (prompt: unknown): string => JSON.stringify({ model: "test-model", prompt });
 const blocks = (letter: string, count: number): string => letter.repeat(count * BLOCK_SIZE);
 
@@ -19,7 +20,7 @@ describe.each(KERNEL_BUILDS)("several prompts (%s build)", (build) => {
     testFleet(
       build,
       Array.from({ length: endpointCount }, () => endpoint()),
-      [{ program: scorer.program, weight: 1 }],
+      [{ program: scorer, weight: 1 }],
       options,
     );
   const scan = (fleet: TestFleet, prompt: unknown): number =>

@@ -4,6 +4,7 @@ import { type Decision, DecisionQueue } from "../../../src/director/decision-que
 import { queueDepthScorer } from "../../../src/plugins/scorers/queue-depth.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
+import { scorerProgram } from "../../support/plugins.ts";
 
 interface TestQueue {
   readonly fleet: TestFleet;
@@ -13,7 +14,7 @@ interface TestQueue {
 }
 
 function testQueue(endpoints: readonly EndpointLoad[], { withScores = false } = {}): TestQueue {
-  const fleet = testFleet("debug", endpoints, [{ program: queueDepthScorer.create({}).program, weight: 1 }]);
+  const fleet = testFleet("debug", endpoints, [{ program: scorerProgram(queueDepthScorer), weight: 1 }]);
   const [memory] = fleet.shards;
   if (memory === undefined) throw new Error("the test fleet has no shard");
   const clock = new ManualClock();

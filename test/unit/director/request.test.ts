@@ -18,6 +18,7 @@ import { NameTable } from "../../../src/wasm/name-table.ts";
 import { PolicyTable } from "../../../src/wasm/policies.ts";
 import { CHAT_PATH, chatBody } from "../../support/ext-proc-messages.ts";
 import { endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
+import { scorerProgram } from "../../support/plugins.ts";
 
 const BODY = chatBody("hello", "model-a");
 
@@ -31,7 +32,7 @@ interface TestDirector {
 }
 
 function testDirector(): TestDirector {
-  const fleet = testFleet("debug", [endpoint()], [{ program: queueDepthScorer.create({}).program, weight: 1 }], {
+  const fleet = testFleet("debug", [endpoint()], [{ program: scorerProgram(queueDepthScorer), weight: 1 }], {
     shape: { streamWindowCount: 1 },
   });
   const [memory] = fleet.shards;

@@ -8,7 +8,16 @@ import { createSharedMemory } from "../../../src/wasm/regions.ts";
 
 type Line = readonly [level: string, message: string, fields: unknown];
 
-function setUp(): { watch: FleetWatch; endpoints: readonly Endpoint[]; control: ControlCounters; lines: Line[] } {
+interface Bed {
+  readonly watch: FleetWatch;
+  readonly endpoints: readonly Endpoint[];
+  readonly control: ControlCounters;
+  readonly lines: Line[];
+  /** Degraded states that hold, with their details. */
+  readonly states: ReadonlyMap<string, string>;
+}
+
+function setUp(): Bed {
   const memory = createSharedMemory({ shardCount: 1, streamWindowCount: 1, indexSlotsLog2: 12 });
   const registry = new EndpointRegistry(new EndpointColumns(memory), {
     requestClear: () => undefined,
@@ -27,11 +36,17 @@ function setUp(): { watch: FleetWatch; endpoints: readonly Endpoint[]; control: 
       void lines.push([level, message, fields]);
   const logger = { info: log("info"), warn: log("warn"), error: log("error") } as unknown as Logger;
   const control = newControlCounters();
+  const degraded = {
+    raise: (code: string, detail: string): void => void states.set(code, detail),
+    clear: (code: string): void => void states.delete(code),
+  };
+  const states = new Map<string, string>();
   return {
-    watch: new FleetWatch({ endpoints: registry, logger, control }),
+    watch: new FleetWatch({ endpoints: registry, logger, control, degraded }),
     endpoints: registry.endpoints,
     control,
     lines,
+    states,
   };
 }
 
@@ -52,8 +67,8 @@ describe("fleet watch", () => {
     expect(lines).toEqual([]);
   });
 
-  it("an endpoint that is lost is named once, with the reason and what is left; the last one is an error", () => {
-    const { watch, endpoints, control, lines } = setUp();
+  it("an endpoint that is lost is named once, with the reason and what is left; the fleet is degraded", () => {
+    const { watch, endpoints, control, lines, states } = setUp();
     const [first, second] = endpoints as [Endpoint, Endpoint];
     for (let scrape = 0; scrape < 3; scrape++) watch.onScrapeFailed(second, "connect ECONNREFUSED");
     expect(lines).toEqual([
@@ -63,19 +78,21 @@ describe("fleet watch", () => {
         { endpoint: "default/b", address: "[::1]:2", reason: "connect ECONNREFUSED", reachableCount: 1, total: 2 },
       ],
     ]);
+    expect([...states]).toEqual([["endpoints-unreachable", "1 of 2 cannot be scraped: default/b"]]);
     watch.onScrapeFailed(first, "answered 500");
+    expect([...states]).toEqual([["no-endpoint-reachable", "2 of 2 cannot be scraped: default/a, default/b"]]);
     expect(lines.slice(1).map(([level, message]) => [level, message])).toEqual([
       ["warn", "endpoint cannot be scraped and is left out"],
-      ["error", "no endpoint can be scraped: all of them stay in, picked without knowing their load"],
     ]);
     expect(control).toMatchObject({ scrapesFailed: 4, becameUnreachable: 2 });
     expect(endpoints.map(({ isReachable }) => isReachable)).toEqual([false, false]);
   });
 
   it("an endpoint that is found again is named once, and its numbers are kept", () => {
-    const { watch, endpoints, control, lines } = setUp();
+    const { watch, endpoints, control, lines, states } = setUp();
     const [first] = endpoints as [Endpoint];
     watch.onScrapeFailed(first, "timeout");
+    expect([...states.keys()]).toEqual(["endpoints-unreachable"]);
     watch.onScraped(first, scraped);
     watch.onScraped(first, scraped);
     expect(lines.slice(1)).toEqual([
@@ -83,5 +100,6 @@ describe("fleet watch", () => {
     ]);
     expect(control).toMatchObject({ becameReachable: 1, becameUnreachable: 1, scrapesSucceeded: 2 });
     expect(first).toMatchObject({ isReachable: true, scraped });
+    expect(states.size).toBe(0);
   });
 });

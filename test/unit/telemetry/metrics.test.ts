@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../../src/base/clock.ts";
 import { ERROR_KINDS } from "../../../src/base/errors.ts";
+import { DEGRADED_STATES } from "../../../src/telemetry/degraded-states.ts";
+import { HealthDetails } from "../../../src/telemetry/health-details.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
 import { createMetricsRegistry, type FleetView, METRICS, newControlCounters } from "../../../src/telemetry/metrics.ts";
 import { SharedCounters } from "../../../src/wasm/counters.ts";
 import { layout } from "../../../src/wasm/layout.ts";
@@ -15,6 +19,9 @@ const FLEET: FleetView = {
   ],
 };
 
+const health = new HealthDetails({ clock: new ManualClock(), logger: createLogger({ level: "silent" }) });
+const degraded = (): ReturnType<HealthDetails["counts"]> => health.counts();
+
 const fleetOf = (): TestFleet =>
   testFleet(
     "release",
@@ -25,7 +32,7 @@ const fleetOf = (): TestFleet =>
 
 async function scrape(fleet: TestFleet, control = newControlCounters()): Promise<{ text: string; samples: Sample[] }> {
   const counters = new SharedCounters(fleet.memory, fleet.kernel);
-  const text = await createMetricsRegistry({ counters, control, fleet: () => FLEET }).metrics();
+  const text = await createMetricsRegistry({ counters, control, fleet: () => FLEET, degraded }).metrics();
   return { text, samples: parseSamples(text) };
 }
 
@@ -169,6 +176,17 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
   });
 
+  it("a degraded state that holds is not 0, the others are", async () => {
+    health.raise("shard-down", "gone", "shard 0");
+    health.raise("shard-down", "gone", "shard 1");
+    const { samples } = await scrape(fleetOf());
+    health.clear("shard-down", "shard 0");
+    health.clear("shard-down", "shard 1");
+    const states = values(samples, "endpoint_picker_degraded");
+    expect(states).toMatchObject({ "shard-down": 2, "no-endpoints": 0 });
+    expect(Object.keys(states)).toEqual(Object.keys(DEGRADED_STATES));
+  });
+
   it("the index tells what it holds and what it did", async () => {
     const fleet = fleetOf();
     fleet.hold(0, [11n, 12n, 13n]);
@@ -183,7 +201,7 @@ describe("metrics", () => {
     const fleet = fleetOf();
     const control = newControlCounters();
     const counters = new SharedCounters(fleet.memory, fleet.kernel);
-    const registry = createMetricsRegistry({ counters, control, fleet: () => FLEET });
+    const registry = createMetricsRegistry({ counters, control, fleet: () => FLEET, degraded });
     const picks = async (): Promise<number | undefined> =>
       values(parseSamples(await registry.metrics()), "endpoint_picker_picks_total")[""];
     expect(await picks()).toBe(0);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
-import { PICKER_PROGRAMS, type PolicyProgram, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
+import { PICKER_OPS, type PolicyProgram, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
 import { KERNEL_BUILDS, testKernel } from "../../support/kernel.ts";
 
@@ -9,7 +9,7 @@ const program: PolicyProgram = {
   blocksMax: 2_048,
   tokenSize: 4,
   staleMs: 2_000,
-  picker: PICKER_PROGRAMS.maxScore,
+  picker: PICKER_OPS.maxScore,
   targetsMax: 1,
   scorers: [{ program: { op: SCORER_OPS.prefixCache, parameters: [0.5, 8_192] }, weight: 3 }],
 };

@@ -11,9 +11,10 @@ import type { PickRequest } from "../../../../src/wasm/shard-memory.ts";
 import { tieDraw } from "../../../support/decision-model.ts";
 import { type EndpointLoad, endpoint, NOW_MS, type TestFleet, testFleet } from "../../../support/fleet.ts";
 import { KERNEL_BUILDS } from "../../../support/kernel.ts";
+import { createPlugin, scorerProgram } from "../../../support/plugins.ts";
 
 /** 1 − k is a score that no pick changes, so totals stay as they are over many picks. */
-const scorers = [{ program: kvCacheUtilizationScorer.create({}).program, weight: 1 }];
+const scorers = [{ program: scorerProgram(kvCacheUtilizationScorer), weight: 1 }];
 const withUsages = (...fractions: number[]): EndpointLoad[] =>
   fractions.map((kvCacheUsageFraction) => endpoint({ kvCacheUsageFraction }));
 
@@ -140,8 +141,7 @@ describe("max-score-picker parameters", () => {
     { given: { maxNumOfEndpoints: -2 }, targetsMax: 1 },
     { given: { maxNumOfEndpoints: layout.TARGETS_MAX }, targetsMax: layout.TARGETS_MAX },
   ])("$given gives up to $targetsMax endpoints", ({ given, targetsMax }) => {
-    const picker = maxScorePicker.create(maxScorePicker.parameters.parse(given));
-    expect(picker).toEqual({ program: layout.PICKER_MAX_SCORE, targetsMax });
+    expect(createPlugin(maxScorePicker, given).picker).toEqual({ op: "maxScore", targetsMax });
   });
 
   it.each([

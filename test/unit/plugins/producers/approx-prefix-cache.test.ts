@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { approxPrefixCacheProducer } from "../../../../src/plugins/producers/approx-prefix-cache.ts";
+import { createPlugin } from "../../../support/plugins.ts";
 
 describe("approx-prefix-cache-producer", () => {
   // The Go picker raises block sizes below 64 tokens, and divides the cap by the size without a rest.
@@ -18,8 +19,7 @@ describe("approx-prefix-cache-producer", () => {
       shape: { blockSizeTokens: 1_024, blocksMax: 1, blocksPerEndpointMax: 31_250 },
     },
   ])("$given", ({ given, shape }) => {
-    const parameters = approxPrefixCacheProducer.parameters.parse(given);
-    expect(approxPrefixCacheProducer.create(parameters).prefixCache).toEqual(shape);
+    expect(createPlugin(approxPrefixCacheProducer, given).producer?.prefixCache).toMatchObject(shape);
   });
 
   it.each([

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { kvCacheUtilizationScorer } from "../../../../src/plugins/scorers/kv-cache-utilization.ts";
 import { type EndpointLoad, endpoint, NOW_MS, STALE_MS, testFleet, unknownEndpoint } from "../../../support/fleet.ts";
 import { KERNEL_BUILDS } from "../../../support/kernel.ts";
+import { scorerProgram } from "../../../support/plugins.ts";
 
-const scorers = [{ program: kvCacheUtilizationScorer.create({}).program, weight: 1 }];
+const scorers = [{ program: scorerProgram(kvCacheUtilizationScorer), weight: 1 }];
 
 /** One endpoint per fraction. Fractions are sums of powers of two, which the f32 column holds exactly. */
 const usages = (...fractions: number[]): EndpointLoad[] =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type PrefixCacheParameters, prefixCacheScorer } from "../../../../src/plugins/scorers/prefix-cache.ts";
 import { BLOCK_SIZE, endpoint, type TestFleet, testFleet } from "../../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../../support/kernel.ts";
+import { scorerProgram } from "../../../support/plugins.ts";
 import { promptKeys, userText } from "../../../support/prompt-keys.ts";
 
 /** The prompt of a user message that fills this many blocks. */
@@ -17,7 +18,7 @@ function fleetHolding(
   }: { matched: number[]; blockCount: number; parameters?: Partial<PrefixCacheParameters> },
 ): { fleet: TestFleet; window: number } {
   const checked = prefixCacheScorer.parameters.parse(parameters ?? {});
-  const scorers = [{ program: prefixCacheScorer.create(checked).program, weight: 1 }];
+  const scorers = [{ program: scorerProgram(prefixCacheScorer, checked), weight: 1 }];
   const fleet = testFleet(
     build,
     matched.map(() => endpoint()),

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { queueDepthScorer } from "../../../../src/plugins/scorers/queue-depth.ts";
 import { type EndpointLoad, endpoint, NOW_MS, STALE_MS, testFleet, unknownEndpoint } from "../../../support/fleet.ts";
 import { KERNEL_BUILDS } from "../../../support/kernel.ts";
+import { scorerProgram } from "../../../support/plugins.ts";
 
-const scorers = [{ program: queueDepthScorer.create({}).program, weight: 1 }];
+const scorers = [{ program: scorerProgram(queueDepthScorer), weight: 1 }];
 
 /** One endpoint per queue depth. */
 const queues = (...depths: number[]): EndpointLoad[] =>

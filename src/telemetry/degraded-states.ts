@@ -1,0 +1,128 @@
+/**
+ * The degraded states: everything that makes the picker do less than it could while it goes on serving. One table gives
+ * each code its severity, meaning and remedy; `docs/health.md` is made from it. `HealthDetails` keeps which of them
+ * hold.
+ */
+
+/**
+ * `error`: requests fail or go astray. `warning`: decisions are worse than they could be. `notice`: nothing is wrong,
+ * but not all that was asked for is there.
+ */
+export type Severity = "error" | "warning" | "notice";
+
+export type DegradedCode =
+  | "no-endpoints"
+  | "no-endpoint-reachable"
+  | "endpoints-unreachable"
+  | "metrics-stale"
+  | "endpoints-file-bad"
+  | "discovery-down"
+  | "config-bad"
+  | "certificate-reload-failed"
+  | "shard-down"
+  | "fewer-shards"
+  | "index-writer-down"
+  | "prefix-index-emptied"
+  | "plugin-resting"
+  | "flow-control-inactive"
+  | "name-table-full"
+  | "series-table-full"
+  | "log-lines-lost";
+
+export interface DegradedStateKind {
+  readonly severity: Severity;
+  /** What it means for requests. */
+  readonly meaning: string;
+  /** What an operator does. */
+  readonly remedy: string;
+}
+
+/** Most urgent first within an area: endpoints, files, threads, plugins, tables. */
+export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> = {
+  "no-endpoints": {
+    severity: "error",
+    meaning: "The pool has no endpoint: every request is refused with 503.",
+    remedy: "Add endpoints to the file or the pool's selector; `/debug/endpoints` shows what is known.",
+  },
+  "no-endpoint-reachable": {
+    severity: "error",
+    meaning: "No endpoint's metrics can be had: all of them stay in, picked without knowing their load.",
+    remedy: "Look at the reasons in `/debug/endpoints`; check the network and the ports of the model servers.",
+  },
+  "endpoints-unreachable": {
+    severity: "warning",
+    meaning: "Some endpoints cannot be scraped and take no requests until they can.",
+    remedy: "Look at `/debug/endpoints` for which and why; restart or remove those model servers.",
+  },
+  "metrics-stale": {
+    severity: "warning",
+    meaning: "Scraped values of some endpoints are older than the staleness threshold and count as unknown.",
+    remedy: "Model servers answer scrapes too slowly, or the control thread is short of CPU; see its CPU profile.",
+  },
+  "endpoints-file-bad": {
+    severity: "warning",
+    meaning: "The endpoints file was changed and cannot be used: the fleet stays as it was.",
+    remedy: "Mend the file at the line that the detail names; it is read again when it changes.",
+  },
+  "discovery-down": {
+    severity: "warning",
+    meaning: "The source of endpoints does not answer: the fleet stays as it was last known.",
+    remedy: "Check the source that the detail names; the picker keeps asking.",
+  },
+  "config-bad": {
+    severity: "warning",
+    meaning: "The configuration was changed and cannot be used: requests are decided by the one before.",
+    remedy: "Mend the file at the line that the detail names; `/debug/config` shows what is in force.",
+  },
+  "certificate-reload-failed": {
+    severity: "warning",
+    meaning: "A certificate was changed and cannot be used: the one before is shown until it expires.",
+    remedy: "Check that tls.crt and tls.key belong together and are complete; they are read again when they change.",
+  },
+  "shard-down": {
+    severity: "error",
+    meaning: "A thread that serves requests has died: its streams were cut, its charges were returned.",
+    remedy: "It is started again by itself. When it keeps dying, the log line says why: report it.",
+  },
+  "fewer-shards": {
+    severity: "notice",
+    meaning: "Fewer threads serve requests than were asked for: Node before 22.12 cannot share a port.",
+    remedy: "Run the picker on Node 22.12 or later, or ask for one shard.",
+  },
+  "index-writer-down": {
+    severity: "warning",
+    meaning: "The thread that records prefix hits has died: picks are made on an index that learns nothing.",
+    remedy: "It is started again by itself. When it keeps dying, the log line says why: report it.",
+  },
+  "prefix-index-emptied": {
+    severity: "warning",
+    meaning:
+      "The prefix index began empty a short while ago and is being learnt anew: fewer prompts find their prefix.",
+    remedy: "Wait: it ends by itself. The thread that died just before is in the log.",
+  },
+  "plugin-resting": {
+    severity: "warning",
+    meaning: "A plugin threw or took too long and is left out for a while; decisions are made without it.",
+    remedy: "Mend the plugin that the detail names; `/debug/plugins/state` shows what it does.",
+  },
+  "flow-control-inactive": {
+    severity: "notice",
+    meaning: "The configuration asks for flow control, which this version does not have: requests are not queued.",
+    remedy: "Remove the feature gate and its section, or run a version that has it.",
+  },
+  "name-table-full": {
+    severity: "notice",
+    meaning: "More model names were seen than are told apart: further ones count as other in metrics.",
+    remedy: "Find the client that makes up model names; a restart begins with an empty table.",
+  },
+  "series-table-full": {
+    severity: "notice",
+    meaning: "More combinations of labels were seen than are told apart: further ones count as other in metrics.",
+    remedy: "Find the client that makes up models or fairness ids; a restart begins with an empty table.",
+  },
+  "log-lines-lost": {
+    severity: "notice",
+    meaning: "Log lines come faster than they are taken and are dropped.",
+    remedy: "Raise the log level, or see what holds up standard error.",
+  },
+};
