@@ -3,7 +3,16 @@
  * and says when it is used; `docs/errors.md` is made from it. Compare codes, never messages.
  */
 
-export type ErrorCode = "BadRequest" | "PayloadTooLarge" | "ResourceExhausted" | "Internal" | "ServiceUnavailable";
+export type ErrorCode =
+  | "BadRequest"
+  | "PayloadTooLarge"
+  | "ResourceExhausted"
+  | "Internal"
+  | "ServiceUnavailable"
+  | "PreconditionFailed"
+  | "Unauthorized"
+  | "Forbidden"
+  | "NotFound";
 
 export interface ErrorKind {
   /** HTTP status of the answer that the client gets. */
@@ -21,6 +30,13 @@ export const ERROR_KINDS: Readonly<Record<ErrorCode, ErrorKind>> = {
   ResourceExhausted: { httpStatus: 429, when: "Every stream window of the shard is taken, or the pool is saturated." },
   Internal: { httpStatus: 500, when: "A defect of the picker. The log line says which." },
   ServiceUnavailable: { httpStatus: 503, when: "No endpoint is known, or the picker is shutting down." },
+  PreconditionFailed: {
+    httpStatus: 412,
+    when: "The client wants a cached prompt (`prefer: if-available`) and the picked endpoint holds none of it.",
+  },
+  Unauthorized: { httpStatus: 401, when: "An admitter of the configuration says so." },
+  Forbidden: { httpStatus: 403, when: "An admitter of the configuration says so." },
+  NotFound: { httpStatus: 404, when: "An admitter of the configuration says so." },
 };
 
 /** Values of the response header `x-llm-d-request-dropped-reason`. */
@@ -48,6 +64,13 @@ export class EppError extends Error {
  */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  /** Where in a configuration document, like `["plugins", 2, "type"]`; whoever read the document adds file and line. */
+  readonly path: readonly (string | number)[] | undefined;
+
+  constructor(message: string, options: { path?: readonly (string | number)[] | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.path = options.path;
+  }
 }
 
 /** The message of anything that was thrown. */

@@ -1,11 +1,33 @@
 /** Every default, once, with its reason. */
-import type { EndpointPickerConfig } from "./config.ts";
+import type { SchedulingConfig } from "./config.ts";
+import type { ConfigDocument } from "./schema.ts";
 
 /**
  * The configuration when none is given: the Go picker's, 2 / 2 / 3. A prefix hit outweighs either load signal alone and
  * loses to both together, so a hot prefix cannot overload its server.
  */
-export const DEFAULT_CONFIG: EndpointPickerConfig = {
+export const DEFAULT_DOCUMENT: ConfigDocument = {
+  plugins: [{ type: "queue-scorer" }, { type: "kv-cache-utilization-scorer" }, { type: "prefix-cache-scorer" }],
+  schedulingProfiles: [
+    {
+      name: "default",
+      plugins: [
+        { pluginRef: "queue-scorer", weight: 2 },
+        { pluginRef: "kv-cache-utilization-scorer", weight: 2 },
+        { pluginRef: "prefix-cache-scorer", weight: 3 },
+      ],
+    },
+  ],
+};
+
+/** Bytes of a configuration file. The largest in use have some 10 KB. */
+export const CONFIG_SIZE_MAX: number = 1024 * 1024;
+
+/**
+ * The configuration when none is given: the Go picker's, 2 / 2 / 3. A prefix hit outweighs either load signal alone and
+ * loses to both together, so a hot prefix cannot overload its server.
+ */
+export const DEFAULT_CONFIG: SchedulingConfig = {
   plugins: [
     { name: "single-profile-handler", type: "single-profile-handler", parameters: {} },
     { name: "approx-prefix-cache-producer", type: "approx-prefix-cache-producer", parameters: {} },
@@ -26,6 +48,33 @@ export const DEFAULT_CONFIG: EndpointPickerConfig = {
     },
   ],
 };
+
+/** Types of plugins that are added where a configuration names none. The Go picker's. */
+export const DEFAULT_TYPES = {
+  picker: "max-score-picker",
+  profileHandler: "single-profile-handler",
+  saturationDetector: "utilization-detector",
+  fairnessPolicy: "global-strict-fairness-policy",
+  orderingPolicy: "fcfs-ordering-policy",
+  usageLimitPolicy: "static-usage-limit-policy",
+  dataSource: "metrics-data-source",
+  extractor: "core-metrics-extractor",
+} as const;
+
+/** Parsers of a configuration that names none: the Go picker's, in its order. */
+export const PARSER_TYPES_DEFAULT = [
+  "openai-parser",
+  "anthropic-parser",
+  "vllmhttp-parser",
+  "passthrough-parser",
+] as const;
+
+/** How long a request may wait for a place: the Go picker's `defaultRequestTTL`. */
+export const REQUEST_TTL_MS = 60_000;
+
+/** What the waiting requests of one priority may take: the Go picker's bounds. */
+export const BAND_BYTES_MAX = 1_000_000_000;
+export const BAND_REQUESTS_MAX = 5_000;
 
 /** Weight of a scorer without one: as in the Go picker. */
 export const SCORER_WEIGHT_DEFAULT = 1;

@@ -5,14 +5,33 @@
 import { type Document, isNode, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { ConfigError, messageOf } from "../base/errors.ts";
+import type { ConfigPath } from "./config.ts";
 
 /** Faults listed in one error; the rest is counted. */
 const FAULTS_MAX = 10;
 /** Characters of a wrong value that are shown. */
 const SHOWN_SIZE_MAX = 100;
 
+/** A checked document that still knows where everything stands. */
+export interface LocatedDocument<Value> {
+  readonly value: Value;
+  /** `file:line:column` of the deepest part of the path that exists. */
+  locate(path: ConfigPath): string;
+  /** A fault at a place, as a line of an error. */
+  describe(path: ConfigPath, message: string): string;
+}
+
 /** The checked value. Throws a ConfigError that lists each fault as `file:line:column: path: what is wrong`. */
 export function readLocatedDocument<Value>(text: string, fileName: string, schema: z.ZodType<Value>): Value {
+  return locateDocument(text, fileName, schema).value;
+}
+
+/** The same, for those that find further faults in the value. */
+export function locateDocument<Value>(
+  text: string,
+  fileName: string,
+  schema: z.ZodType<Value>,
+): LocatedDocument<Value> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   const at = (offset: number): string => {
@@ -22,13 +41,13 @@ export function readLocatedDocument<Value>(text: string, fileName: string, schem
   if (document.errors.length > 0) {
     throw faults(document.errors.map((error) => `${at(error.pos[0])}: not readable as YAML or JSON: ${error.message}`));
   }
+  const locate = (path: readonly PropertyKey[]): string => at(offsetOf(document, path));
+  const describe = (path: readonly PropertyKey[], message: string): string =>
+    `${locate(path)}: ${formatPath(path)}: ${message}`;
   const parsed = schema.safeParse(resolveAliases(document, at));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { value: parsed.data, locate, describe };
   throw faults(
-    parsed.error.issues.map((issue) => {
-      const shown = showValue(document.getIn(issue.path));
-      return `${at(offsetOf(document, issue.path))}: ${formatPath(issue.path)}: ${issue.message}${shown}`;
-    }),
+    parsed.error.issues.map(({ path, message }) => describe(path, `${message}${showValue(document.getIn(path))}`)),
   );
 }
 
@@ -65,14 +84,16 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
   return 0;
 }
 
-function formatPath(path: readonly PropertyKey[]): string {
+/** `plugins[2].type` */
+export function formatPath(path: readonly PropertyKey[]): string {
   if (path.length === 0) return "document";
   return path
     .map((key, index) => (typeof key === "number" ? `[${key}]` : `${index > 0 ? "." : ""}${String(key)}`))
     .join("");
 }
 
-function faults(lines: readonly string[]): ConfigError {
+/** One error that lists faults, the first of them in full. */
+export function faults(lines: readonly string[]): ConfigError {
   const shown = lines.slice(0, FAULTS_MAX);
   if (lines.length > FAULTS_MAX) shown.push(`… and ${lines.length - FAULTS_MAX} more`);
   return new ConfigError(shown.join("\n"));

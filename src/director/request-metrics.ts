@@ -22,14 +22,21 @@ export interface RequestLabels {
 
 /** How a decision came about. */
 export interface ScheduledFacts {
-  /** Slot of the endpoint; undefined when no candidate was left. */
-  readonly slot: number | undefined;
+  /** Undefined when no candidate was left. A `Pick` fits. */
+  readonly pick:
+    | {
+        readonly slot: number;
+        readonly generation: number;
+        readonly candidateCount: number;
+        readonly blockCount: number;
+        /** Leading blocks of the prompt that the picked endpoint was taken to hold. */
+        readonly matchedBlocks: number;
+      }
+    | undefined;
+  /** Bytes of a block of the prompt. */
+  readonly blockSize: number;
   /** Time in the scheduler: of the whole batch, since the answer leaves when all of it is decided. */
   readonly durationMs: number;
-  readonly candidateCount: number;
-  /** Blocks of the prompt, and how many of its first ones the picked endpoint was taken to hold. */
-  readonly blockCount: number;
-  readonly matchedBlocks: number;
 }
 
 export interface RoutedFacts {

@@ -41,7 +41,10 @@ export type Facet =
   | "discovery"
   | "fairness-policy"
   | "ordering-policy"
-  | "usage-limit-policy";
+  | "usage-limit-policy"
+  | "decider"
+  | "screener"
+  | "eviction-policy";
 
 export interface DataNeeds {
   readonly required: readonly DataNeed[];
@@ -80,6 +83,8 @@ export interface CreateContext {
   readonly nowMs: () => number;
   /** A uniform number in [0, 1) from the decision seeds. */
   readonly random: () => number;
+  /** Tells the operator of something that works and should be changed: a deprecated or an ignored parameter. */
+  readonly warn: (text: string) => void;
 }
 
 /** An instance. Only the facets that its definition names are set. */

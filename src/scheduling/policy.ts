@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
-import type { EndpointPickerConfig, PluginInstance, SchedulingProfile } from "../config/config.ts";
+import type { PluginInstance, SchedulingConfig, SchedulingProfile } from "../config/config.ts";
 import { METRICS_STALE_MS, SCORER_WEIGHT_DEFAULT, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
 import type { CreateContext, Plugin, PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
 import type { PickerProgram } from "../framework/programs.ts";
@@ -29,7 +29,7 @@ interface CreatedPlugin {
 }
 
 /** Throws a ConfigError that names the path, the value and what would be right. */
-export function compilePolicy(config: EndpointPickerConfig, registry: PluginRegistry): CompiledPolicy {
+export function compilePolicy(config: SchedulingConfig, registry: PluginRegistry): CompiledPolicy {
   const plugins = readPlugins(config.plugins, registry);
   checkProfileHandler([...plugins.values()], config.schedulingProfiles);
   const [profile] = config.schedulingProfiles;
@@ -71,7 +71,7 @@ function readPlugin(instance: PluginInstance, place: string, registry: PluginReg
 }
 
 function contextOf({ name }: PluginInstance): CreateContext {
-  return { name, instances: new Map(), nowMs: () => 0, random: () => 0 };
+  return { name, instances: new Map(), nowMs: () => 0, random: () => 0, warn: () => undefined };
 }
 
 function findDefinition({ type }: PluginInstance, place: string, registry: PluginRegistry): PluginDefinition {

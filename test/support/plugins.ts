@@ -2,7 +2,13 @@
 import type { CreateContext, Plugin, PluginDefinition } from "../../src/framework/plugin.ts";
 import { type KernelProgram, SCORER_OPS } from "../../src/wasm/policies.ts";
 
-export const testContext: CreateContext = { name: "test", instances: new Map(), nowMs: () => 0, random: () => 0 };
+export const testContext: CreateContext = {
+  name: "test",
+  instances: new Map(),
+  nowMs: () => 0,
+  random: () => 0,
+  warn: () => undefined,
+};
 
 /** An instance of `definition` with these parameters as a configuration file would give them. */
 export function createPlugin<Parameters>(definition: PluginDefinition<Parameters>, parameters: unknown = {}): Plugin {

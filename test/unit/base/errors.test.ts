@@ -9,13 +9,17 @@ describe("operating errors", () => {
     ["ResourceExhausted", 429],
     ["Internal", 500],
     ["ServiceUnavailable", 503],
+    ["PreconditionFailed", 412],
+    ["Unauthorized", 401],
+    ["Forbidden", 403],
+    ["NotFound", 404],
   ])("%s is answered with %i", (code, status) => {
     expect(new EppError(code, "why").httpStatus).toBe(status);
   });
 
   it("each code says in a sentence when it is used", () => {
     for (const { when } of Object.values(ERROR_KINDS)) expect(when).toMatch(/^[A-Z].*\.$/);
-    expect(Object.keys(ERROR_KINDS)).toHaveLength(5);
+    expect(Object.keys(ERROR_KINDS)).toHaveLength(9);
   });
 
   it("an error keeps its reason and its cause, and has neither unless given", () => {

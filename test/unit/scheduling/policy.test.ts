@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../../src/base/errors.ts";
 import { BUILTIN_PLUGINS } from "../../../src/builtins.ts";
-import type { EndpointPickerConfig, PluginInstance, ProfilePlugin } from "../../../src/config/config.ts";
+import type { SchedulingConfig, PluginInstance, ProfilePlugin } from "../../../src/config/config.ts";
 import { DEFAULT_CONFIG } from "../../../src/config/defaults.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { compilePolicy } from "../../../src/scheduling/policy.ts";
@@ -23,7 +23,7 @@ const QUEUE = plugin("queue-scorer");
 const PICKER = plugin("max-score-picker");
 
 /** A configuration of these plugins beside handler and producer, and one profile. */
-function config(plugins: readonly PluginInstance[], profile: readonly ProfilePlugin[]): EndpointPickerConfig {
+function config(plugins: readonly PluginInstance[], profile: readonly ProfilePlugin[]): SchedulingConfig {
   return {
     plugins: [HANDLER, PRODUCER, ...plugins],
     schedulingProfiles: [{ name: "default", plugins: profile }],
@@ -34,7 +34,7 @@ const ref = (pluginRef: string, weight?: number): ProfilePlugin =>
   weight === undefined ? { pluginRef } : { pluginRef, weight };
 
 /** The message of the ConfigError that compiling causes. */
-function faultOf(given: EndpointPickerConfig): string {
+function faultOf(given: SchedulingConfig): string {
   try {
     compilePolicy(given, registry);
   } catch (error) {
@@ -134,7 +134,7 @@ describe("compiling a policy", () => {
 });
 
 describe("a configuration that cannot be used", () => {
-  const CASES: readonly { name: string; given: EndpointPickerConfig; fault: string | RegExp }[] = [
+  const CASES: readonly { name: string; given: SchedulingConfig; fault: string | RegExp }[] = [
     {
       name: "an unknown type",
       given: config([plugin("qeue-scorer")], []),
