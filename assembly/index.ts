@@ -9,4 +9,5 @@ export { laneEvict, laneFullest, laneInsert, laneMatch, lanesInit } from "./lane
 export * from "./layout";
 export { matchKeys, matchKeysLinear, overlayMatch, readBegin, readEnd, ringPush } from "./prefix-index";
 export { nextClearRequest, raiseEpoch, removeBlocks, storeBlocks, writerReset } from "./prefix-index-writer";
+export { expositionBegin, expositionEnd, expositionFeed } from "./prometheus-scan";
 export { decideBatch, inFlightRequests, releasePick, resetShard } from "./schedule";

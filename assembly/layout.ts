@@ -627,3 +627,81 @@ export const LANE_ENTRY_NEWER: u32 = 8;
 export const LANE_ENTRY_OLDER: u32 = 12;
 export const LANE_ENTRY_NEXT: u32 = 16;
 export const LANE_ENTRY_SLOT: u32 = 20;
+
+// ── Exposition scanner ───────────────────────────────────────────────────────────────────────────────────────────────
+// The control thread's private memory: one more instance of this module over a memory that no other thread has. It reads
+// Prometheus expositions as they arrive from the socket (`prometheus-scan.ts`).
+//  ├──────────────────────────┬────────────────────┬──────────────────────────────┤
+//  │ tables: what is wanted,  │ chunk: bytes of an │ windows: what has been found │
+//  │ one per engine           │ answer, 64 KiB     │ so far, one per scrape       │
+//  └──────────────────────────┴────────────────────┴──────────────────────────────┘
+export const EXPOSITION: u32 = 65536;
+/** Engines that are told apart: the five built-in ones, and a user's own. */
+export const EXPOSITION_TABLES_MAX: u32 = 32;
+/** Series that one engine's table can ask for. */
+export const EXPOSITION_SERIES_MAX: u32 = 64;
+// A table, 32 KiB:  0 seriesCount u32 │ 64 series[EXPOSITION_SERIES_MAX] │ then the names and labels that they point to.
+// A wanted series, 48 bytes:
+//  0      4          8          16           24       28           32       36
+//  ├──────┼──────────┼──────────┼────────────┼────────┼────────────┼────────┼──────┤
+//  │ name │ nameSize │ tail u64 │ tailMask … │ labels │ labelCount │ choice │ text │
+//  └──────┴──────────┴──────────┴────────────┴────────┴────────────┴────────┴──────┘
+//  tail: the last 8 bytes of the name, which differ where first ones ("vllm:num") do not; tailMask u64 says which of
+//  them count. text: 0, or 1 + the number of the text that takes the series' labels.
+//  A wanted label, 16 bytes: name, nameSize, value, valueSize. The value is unescaped.
+export const EXPOSITION_TABLES: u32 = EXPOSITION;
+export const EXPOSITION_TABLE_STRIDE: u32 = 32768;
+export const EXPOSITION_TABLE_SERIES: u32 = 64;
+export const EXPOSITION_SERIES_STRIDE: u32 = 48;
+export const EXPOSITION_SERIES_NAME: u32 = 0;
+export const EXPOSITION_SERIES_NAME_SIZE: u32 = 4;
+export const EXPOSITION_SERIES_TAIL: u32 = 8;
+export const EXPOSITION_SERIES_TAIL_MASK: u32 = 16;
+export const EXPOSITION_SERIES_LABELS: u32 = 24;
+export const EXPOSITION_SERIES_LABEL_COUNT: u32 = 28;
+export const EXPOSITION_SERIES_CHOICE: u32 = 32;
+export const EXPOSITION_SERIES_TEXT: u32 = 36;
+export const EXPOSITION_LABEL_STRIDE: u32 = 16;
+/** Labels that one series can be asked by: one bit each. */
+export const EXPOSITION_LABELS_MAX: u32 = 32;
+/** Where a table's names and labels begin, from the table. */
+export const EXPOSITION_TABLE_NAMES: u32 = EXPOSITION_TABLE_SERIES + EXPOSITION_SERIES_MAX * EXPOSITION_SERIES_STRIDE;
+/** Of several series that match: the one with the greatest timestamp; with the greatest value; the sum of all. */
+export const SERIES_NEWEST: u32 = 1;
+export const SERIES_GREATEST: u32 = 2;
+export const SERIES_SUM: u32 = 3;
+
+/** Bytes of an answer, straight from the socket, with a margin on both sides that scans may read over. */
+export const EXPOSITION_CHUNK: u32 = EXPOSITION_TABLES + EXPOSITION_TABLES_MAX * EXPOSITION_TABLE_STRIDE + 64;
+export const EXPOSITION_CHUNK_SIZE: u32 = 65536;
+
+// A window:  0 table u32 │ 4 carrySize u32 │ 8 isSkipping u32 │ 12 linesTooLong u32 │ 64 results │ texts │ carry
+// A result, 32 bytes:  0 value f64 │ 8 timestamp f64 │ 16 seriesCount u32 │ 20 type u32 │ 24 textSize u32
+//  type: of the metric family as its TYPE line says.
+//  carry: the beginning of a line whose end has not arrived.
+export const EXPOSITION_WINDOWS: u32 = EXPOSITION_CHUNK + EXPOSITION_CHUNK_SIZE + 4032;
+export const EXPOSITION_WINDOW_STRIDE: u32 = 53248;
+export const EXPOSITION_WINDOW_TABLE: u32 = 0;
+export const EXPOSITION_WINDOW_CARRY_SIZE: u32 = 4;
+export const EXPOSITION_WINDOW_IS_SKIPPING: u32 = 8;
+export const EXPOSITION_WINDOW_LINES_TOO_LONG: u32 = 12;
+export const EXPOSITION_WINDOW_RESULTS: u32 = 64;
+export const EXPOSITION_RESULT_STRIDE: u32 = 32;
+export const EXPOSITION_RESULT_VALUE: u32 = 0;
+export const EXPOSITION_RESULT_TIMESTAMP: u32 = 8;
+export const EXPOSITION_RESULT_SERIES_COUNT: u32 = 16;
+export const EXPOSITION_RESULT_TYPE: u32 = 20;
+export const EXPOSITION_RESULT_TEXT_SIZE: u32 = 24;
+/** A longer line is skipped and counted. vLLM's lines have some 150 bytes, that of 200 adapters some 8 KB. */
+export const EXPOSITION_LINE_SIZE_MAX: u32 = 16384;
+/** Texts of one window: the label blocks of two series, `{` and `}` included. */
+export const EXPOSITION_TEXTS_MAX: u32 = 2;
+export const EXPOSITION_WINDOW_TEXTS: u32 =
+  EXPOSITION_WINDOW_RESULTS + EXPOSITION_SERIES_MAX * EXPOSITION_RESULT_STRIDE;
+export const EXPOSITION_WINDOW_CARRY: u32 =
+  EXPOSITION_WINDOW_TEXTS + EXPOSITION_TEXTS_MAX * EXPOSITION_LINE_SIZE_MAX + 64;
+
+/** What a TYPE line says. Only the first kind has values that count. */
+export const FAMILY_UNTYPED: u32 = 0;
+export const FAMILY_GAUGE_OR_COUNTER: u32 = 1;
+export const FAMILY_OTHER: u32 = 2;

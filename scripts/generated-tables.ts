@@ -10,10 +10,16 @@ import { assert } from "../src/base/assert.ts";
 import { benchTables } from "./tables/benches.ts";
 import { degradedStateTable } from "./tables/degraded-states.ts";
 import { errorTable } from "./tables/errors.ts";
-import { flagTable } from "./tables/flags.ts";
-import { metricTable } from "./tables/metrics.ts";
+import { exitCodeTable, flagTable } from "./tables/flags.ts";
+import {
+  bucketTable,
+  laterMetricTable,
+  ownMetricTable,
+  poolMetricTable,
+  requestMetricTable,
+} from "./tables/metrics.ts";
 import { parserTable } from "./tables/parsers.ts";
-import { dataKeyTable, pluginTable } from "./tables/plugins.ts";
+import { dataKeyTable, plannedPluginTable, pluginTable } from "./tables/plugins.ts";
 
 export interface GeneratedTable {
   /** Path from the project's root. */
@@ -24,12 +30,18 @@ export interface GeneratedTable {
 
 export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/plugins.md", name: "plugins", text: pluginTable },
+  { document: "docs/plugins.md", name: "planned plugins", text: plannedPluginTable },
   { document: "docs/plugins.md", name: "data keys", text: dataKeyTable },
   { document: "docs/parsers.md", name: "parsers", text: parserTable },
-  { document: "docs/metrics.md", name: "metrics", text: metricTable },
+  { document: "docs/metrics.md", name: "request metrics", text: requestMetricTable },
+  { document: "docs/metrics.md", name: "pool metrics", text: poolMetricTable },
+  { document: "docs/metrics.md", name: "own metrics", text: ownMetricTable },
+  { document: "docs/metrics.md", name: "buckets", text: bucketTable },
+  { document: "docs/metrics.md", name: "later metrics", text: laterMetricTable },
   { document: "docs/errors.md", name: "errors", text: errorTable },
   { document: "docs/health.md", name: "degraded states", text: degradedStateTable },
   { document: "docs/flags.md", name: "flags", text: flagTable },
+  { document: "docs/flags.md", name: "exit codes", text: exitCodeTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },
 ];
 

@@ -3,21 +3,33 @@
  * and the index writer, and serves metrics and health. It never touches a request.
  */
 import { createRequire } from "node:module";
+import { MessageChannel } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { startAdmin } from "./admin/admin.ts";
+import type { AdminServer } from "./admin/admin-server.ts";
+import { readAdminTls } from "./admin/admin-tls.ts";
 import { formatDecision } from "./admin/decision-log.ts";
 import { startHealthServer } from "./admin/health-server.ts";
-import { type AdminServer, startMetricsServer } from "./admin/metrics-server.ts";
+import type { Phase } from "./admin/pages/health.ts";
 import type { Clock, Timer } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
 import { BUILTIN_PLUGINS } from "./builtins.ts";
-import { DEFAULT_CONFIG, INDEX_HOLDINGS_MAX, INDEX_LEARNING_MS } from "./config/defaults.ts";
+import {
+  DEFAULT_CONFIG,
+  INDEX_HOLDINGS_MAX,
+  INDEX_LEARNING_MS,
+  METRICS_STALE_MS,
+  POOL_GAUGES_REFRESH_MS,
+} from "./config/defaults.ts";
 import { readEndpointsFile } from "./discovery/file/endpoints-file.ts";
 import { reportFleet } from "./endpoints/fleet-health.ts";
 import { FleetWatch } from "./endpoints/fleet-watch.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
+import { formatPluginStates } from "./framework/plugin-states.ts";
 import { PluginRegistry } from "./framework/registry.ts";
 import type { IndexWriterTask } from "./index-writer.ts";
 import type { ParserType } from "./parsing/parser.ts";
+import { type QueriedThread, RemoteThread } from "./platform/thread-queries.ts";
 import { type CompiledPolicy, compilePolicy } from "./scheduling/policy.ts";
 import { vllm } from "./scrape/engines/vllm.ts";
 import { Scraper } from "./scrape/scraper.ts";
@@ -26,12 +38,8 @@ import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { supervise } from "./shards/supervise.ts";
 import { HealthDetails } from "./telemetry/health-details.ts";
 import type { Logger } from "./telemetry/logger.ts";
-import {
-  type ControlCounters,
-  createMetricsRegistry,
-  type FleetView,
-  newControlCounters,
-} from "./telemetry/metrics.ts";
+import { ControlMetrics } from "./telemetry/metrics/control-metrics.ts";
+import { type ControlCounters, type FleetView, newControlCounters } from "./telemetry/metrics.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
 import { IndexControl } from "./wasm/index-control.ts";
@@ -40,6 +48,9 @@ import { NameTable } from "./wasm/name-table.ts";
 import { PolicyTable } from "./wasm/policies.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
 import { warmUpKernel } from "./wasm/warm-up.ts";
+
+/** The plugin that the prefix index stands for, in labels. */
+const PREFIX_PLUGIN = { name: "approx-prefix-cache-producer", type: "approx-prefix-cache-producer" };
 
 export interface EppOptions {
   readonly host: string;
@@ -56,10 +67,24 @@ export interface EppOptions {
   readonly parserTypes: readonly ParserType[];
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
+  /** Value of the label `name` of the pool's metrics; empty when absent. */
+  readonly poolName?: string;
+  /** Expose each metric under the name that older dashboards know, too; it is when absent. */
+  readonly deprecatedMetrics?: boolean;
+  /** Expose metrics of ext_proc streams; they are not when absent. */
+  readonly streamMetrics?: boolean;
+  /** Time between two computations of the pool's gauges; as in `POOL_GAUGES_REFRESH_MS` when absent. */
+  readonly poolGaugesRefreshMs?: number;
   /** Endpoints that a pick names, best first; as the configuration says when absent. */
   readonly targetsMax?: number;
   /** Time in which requests are still taken when health already says that the picker ends; none when absent. */
   readonly drainNoticeMs?: number;
+  /** Whether profiles of threads can be taken on the metrics port; they can when absent. */
+  readonly enablePprof?: boolean;
+  /** Directory with `tls.crt` and `tls.key` for the metrics port; plain HTTP when absent. */
+  readonly metricsCertDir?: string | undefined;
+  /** CA of the clients that the metrics port serves; all when absent. */
+  readonly metricsClientCaFile?: string | undefined;
   /** Gets one line per decision and refusal; decisions are not reported when absent. */
   readonly onDecisionLine?: (line: string) => void;
   readonly logger: Logger;
@@ -141,27 +166,55 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const indexWriter = startIndexWriter({ options, memory, policy, indexControl, control, degraded });
   closers.push(indexWriter.close);
 
-  let isServing = false;
-  const metrics = await startMetricsServer({
+  let phase: Phase = "starting";
+  // The admin server answers before there are shards.
+  const started: { shards?: ShardPool } = {};
+  const metering = new ControlMetrics({
+    counters,
+    control,
+    fleet: () => fleetView(names, endpoints),
+    degraded: () => degraded.counts(),
+    health: degraded,
+    clock,
+    shardCount,
+    poolName: options.poolName ?? "",
+    prefixPlugin: PREFIX_PLUGIN,
+    refreshMs: options.poolGaugesRefreshMs ?? POOL_GAUGES_REFRESH_MS,
+    staleMs: METRICS_STALE_MS,
+    withTwins: options.deprecatedMetrics ?? true,
+    withStreams: options.streamMetrics ?? false,
+  });
+  closers.push(async () => metering.close());
+  const metrics = await startAdmin({
     host: options.host,
     port: options.metricsPort,
-    registry: createMetricsRegistry({
-      counters,
-      control,
-      fleet: () => fleetView(names, endpoints),
-      degraded: () => degraded.counts(),
-    }),
+    tls: readAdminTls({ certDir: options.metricsCertDir, clientCaFile: options.metricsClientCaFile }),
+    clock,
+    logger,
+    metrics: metering.page,
+    phase: () => phase,
+    degraded,
+    endpoints: () => endpoints.endpoints,
+    counters,
+    isListening: (shard) => started.shards?.isListening(shard) === true,
+    pluginStates: () => formatPluginStates([]),
+    effectiveConfig: () => DEFAULT_CONFIG,
+    shards: () => started.shards?.queried ?? [],
+    indexWriter: indexWriter.queried,
+    hasCaptures: options.enablePprof ?? true,
   });
   closers.push(() => metrics.close());
   const health: AdminServer = await startHealthServer({
     host: options.host,
     port: options.healthPort,
-    isServing: () => isServing,
+    isServing: () => phase === "serving",
   });
   closers.push(() => health.close());
 
   const shards = new ShardPool({
     memory,
+    seriesOf: (shard) => metering.tableOf(shard),
+    countsStreams: options.streamMetrics ?? false,
     kernel,
     shardCount,
     host: options.host,
@@ -178,15 +231,17 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
       onShardMessage(message, { options, names, policy, endpoints, degraded });
     },
     onDeath: (shard, reason) => {
+      metering.onShardDeath(shard);
       control.shardRestarts++;
       degraded.raise("shard-down", `shard ${shard} died: ${reason}`, `shard ${shard}`);
     },
   });
+  started.shards = shards;
   let graceMs = 0;
   closers.push(() => shards.end(graceMs));
   await indexWriter.begun;
   await shards.start();
-  isServing = true;
+  phase = "serving";
   const ports = { grpcPort: shards.port, healthPort: health.port, metricsPort: metrics.port };
   logger.info({ ...ports, shards: shardCount, endpoints: specs.length }, "serving");
   return {
@@ -197,7 +252,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     degraded,
     killIndexWriter: indexWriter.kill,
     async close(grace) {
-      isServing = false;
+      phase = "draining";
       graceMs = grace;
       const { drainNoticeMs = 0 } = options;
       if (grace > 0 && drainNoticeMs > 0) await new Promise<void>((done) => clock.setTimeout(done, drainNoticeMs));
@@ -209,15 +264,19 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
 function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
   return {
     names: names.names,
-    endpoints: endpoints.endpoints.map(({ spec: { name, namespace }, slot, isReachable }) => {
-      return { name, namespace, slot, isReachable };
-    }),
+    endpoints: endpoints.endpoints.map(
+      ({ spec: { name, namespace, port }, slot, generation, isReachable, scraped }) => {
+        return { name, namespace, port, slot, generation, isReachable, load: scraped };
+      },
+    ),
   };
 }
 
 interface RunningIndexWriter {
   /** Resolves when it has taken over the index, or has died trying, of which a log line tells. */
   readonly begun: Promise<void>;
+  /** The writer that runs now, to be asked by operators. */
+  readonly queried: () => QueriedThread | undefined;
   readonly close: Closer;
   readonly kill: () => Promise<void>;
 }
@@ -236,7 +295,19 @@ function startIndexWriter(context: {
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
   const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
-  const task: IndexWriterTask = { memory, lanes: { blocksPerEndpoint, blocksTotal: INDEX_HOLDINGS_MAX } };
+  const lanes = { blocksPerEndpoint, blocksTotal: INDEX_HOLDINGS_MAX };
+  let queried: RemoteThread | undefined;
+  const run = async (): Promise<void> => {
+    const { port1, port2 } = new MessageChannel();
+    queried = new RemoteThread("index-writer", port1, () => indexControl.wake());
+    const task: IndexWriterTask = { memory, lanes, queries: port2 };
+    try {
+      await workers.run(task, { transferList: [port2] });
+    } finally {
+      queried.close();
+      queried = undefined;
+    }
+  };
   let begin: () => void = () => undefined;
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
@@ -248,7 +319,7 @@ function startIndexWriter(context: {
   });
   const writer = supervise({
     clock,
-    run: () => workers.run(task),
+    run,
     onDeath: (reason) => {
       begin();
       control.indexWriterRestarts++;
@@ -260,6 +331,7 @@ function startIndexWriter(context: {
   });
   return {
     begun,
+    queried: () => queried,
     async close() {
       learning?.cancel();
       const ended = writer.end();

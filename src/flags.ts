@@ -1,102 +1,207 @@
-/** The picker's flags, once: parsing, `--help`, the errors and `docs/flags.md` come from this table. */
-import { DRAIN_NOTICE_MS, DRAIN_TIMEOUT_MS, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "./config/defaults.ts";
-import type { ParserType } from "./parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES, PARSER_TYPES } from "./parsing/parsers.ts";
+/**
+ * The picker's command line: all flags, what they mean together, and what is said about them at start. The rows are in
+ * flag-tables.ts, removed-flags.ts and platform/log-flags.ts; parsing, `--help`, the errors and `docs/flags.md` come
+ * from them.
+ *
+ *   arguments ──► rows: one value each ──► contradictions refused ──► PickerFlags, and warnings to be logged
+ */
+import { ConfigError } from "./base/errors.ts";
 import {
-  choiceFlag,
-  durationFlag,
-  type FlagDeclaration,
-  integerFlag,
-  listFlag,
-  portFlag,
-  switchFlag,
-  textFlag,
-} from "./platform/flags.ts";
-import type { LoggerOptions } from "./telemetry/logger.ts";
-import { layout } from "./wasm/layout.ts";
+  LISTENING_FLAGS,
+  type ListeningFlags,
+  OBSERVATION_FLAGS,
+  type ObservationFlags,
+  POOL_FLAGS,
+  POOL_GROUP_DEFAULT,
+  type PoolFlags,
+  REQUEST_FLAGS,
+  type RequestFlags,
+  SCRAPE_FLAGS,
+  type ScrapeFlags,
+  SHUTDOWN_FLAGS,
+  type ShutdownFlags,
+  SOURCE_FLAGS,
+  type SourceFlags,
+  TLS_FLAGS,
+  type TlsFlags,
+} from "./flag-tables.ts";
+import { type FlagGroup, type FlagTable, type FlagTableOf, formatHelp, readFlags } from "./platform/flags.ts";
+import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
+import { LOG_FLAGS, type LogFlags, type LogFlagValues, readLogFlags } from "./platform/log-flags.ts";
+import { legacyMetricsOf, REMOVED_FLAGS, type RemovedFlags, removedFlagWarnings } from "./removed-flags.ts";
 
-/** Value of `--shards` that leaves the number to the machine. */
-export const SHARDS_AUTOMATIC = 0;
+export { SHARDS_AUTOMATIC } from "./flag-tables.ts";
+export type { LegacyMetricFlags, LogFlags };
 
-/** The flags' values. Durations in ms, sizes in bytes. */
-export interface PickerFlags {
-  readonly endpointsFile: string;
-  readonly host: string;
-  readonly grpcPort: number;
-  readonly healthPort: number;
-  readonly metricsPort: number;
-  readonly scrapeIntervalMs: number;
-  readonly shardCount: number;
-  readonly requestBodySizeMax: number;
-  readonly parserTypes: readonly ParserType[];
-  readonly disableSubsetFilter: boolean;
-  readonly emitEndpointScores: boolean;
-  readonly drainNoticeMs: number;
-  readonly drainTimeoutMs: number;
-  readonly logDecisions: boolean;
-  readonly logLevel: LoggerOptions["level"];
+/** The flags' values. Durations in ms, sizes in bytes; an empty text is an absent one. */
+export interface PickerFlags
+  extends SourceFlags,
+    ListeningFlags,
+    TlsFlags,
+    PoolFlags,
+    RequestFlags,
+    ScrapeFlags,
+    ShutdownFlags,
+    ObservationFlags {
+  readonly log: LogFlags;
+  readonly legacyMetrics: LegacyMetricFlags;
 }
 
-export const FLAGS: { readonly [Key in keyof PickerFlags]: FlagDeclaration<PickerFlags[Key]> } = {
-  endpointsFile: textFlag("endpoints-file", "path", "YAML or JSON file that lists the model servers. Required.", ""),
-  host: textFlag("host", "address", "Address to listen on.", "0.0.0.0"),
-  grpcPort: portFlag("grpc-port", "Port of ext_proc.", 9002),
-  healthPort: portFlag("grpc-health-port", "Port of gRPC health.", 9003),
-  metricsPort: portFlag("metrics-port", "Port of Prometheus metrics.", 9090),
-  scrapeIntervalMs: durationFlag({
-    name: "refresh-metrics-interval",
-    help: "Time between two scrapes of a model server; less than 50ms is raised to 50ms.",
-    byDefaultMs: SCRAPE_INTERVAL_MS,
-    minMs: SCRAPE_INTERVAL_MS,
-  }),
-  shardCount: integerFlag({
-    name: "shards",
-    valueName: "count",
-    help: "Threads that serve requests; 0 takes all cores but one. More than 1 needs Node 22.12.",
-    byDefault: SHARDS_AUTOMATIC,
-    min: 0,
-    max: layout.SHARDS_MAX,
-  }),
-  requestBodySizeMax: integerFlag({
-    name: "request-body-size-max",
-    valueName: "bytes",
-    help: "A larger request body is refused with 413.",
-    byDefault: REQUEST_BODY_SIZE_MAX,
-    min: 1024,
-    max: 2 ** 31,
-  }),
-  parserTypes: listFlag(
-    "parsers",
-    "Request APIs that are read; a path is taken by the parser that claims the longest end of it.",
-    PARSER_TYPES,
-    DEFAULT_PARSER_TYPES,
-  ),
-  disableSubsetFilter: switchFlag(
-    "disable-endpoint-subset-filter",
-    "Let requests go to any endpoint, also where the proxy names those that they may go to.",
-  ),
-  emitEndpointScores: switchFlag(
-    "emit-endpoint-scores",
-    "Tell the proxy every candidate's score, in metadata beside the destination.",
-  ),
-  drainNoticeMs: durationFlag({
-    name: "drain-notice",
-    help: "Time in which requests are still taken when the picker is told to end and its health already says so.",
-    byDefaultMs: DRAIN_NOTICE_MS,
-    minMs: 0,
-  }),
-  drainTimeoutMs: durationFlag({
-    name: "drain-timeout",
-    help: "Time that open streams get when the picker ends, after the notice.",
-    byDefaultMs: DRAIN_TIMEOUT_MS,
-    minMs: 0,
-  }),
-  logDecisions: switchFlag("log-decisions", "Print one line per decision to standard output."),
-  logLevel: choiceFlag("log-level", "Least severe log lines that are written.", [
-    "info",
-    "debug",
-    "warn",
-    "error",
-    "silent",
-  ]),
+export const FLAG_GROUPS: readonly FlagGroup[] = [
+  { title: "Endpoints and configuration", flags: SOURCE_FLAGS },
+  { title: "Ports", flags: LISTENING_FLAGS },
+  { title: "TLS", flags: TLS_FLAGS },
+  { title: "Requests", flags: REQUEST_FLAGS },
+  { title: "Scraping", flags: SCRAPE_FLAGS },
+  { title: "Ending", flags: SHUTDOWN_FLAGS },
+  { title: "Kubernetes", flags: POOL_FLAGS },
+  { title: "Metrics, traces and profiles", flags: OBSERVATION_FLAGS },
+  { title: "Logs", flags: LOG_FLAGS },
+  { title: "Of older pickers, taken with a warning", flags: REMOVED_FLAGS },
+];
+
+type RawFlags = Omit<PickerFlags, "log" | "legacyMetrics"> & LogFlagValues & RemovedFlags;
+
+const ALL_FLAGS: FlagTableOf<RawFlags> = {
+  ...SOURCE_FLAGS,
+  ...LISTENING_FLAGS,
+  ...TLS_FLAGS,
+  ...POOL_FLAGS,
+  ...REQUEST_FLAGS,
+  ...SCRAPE_FLAGS,
+  ...SHUTDOWN_FLAGS,
+  ...OBSERVATION_FLAGS,
+  ...LOG_FLAGS,
+  ...REMOVED_FLAGS,
 };
+
+export type CommandLine =
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "run"; readonly flags: PickerFlags; readonly warnings: readonly string[] };
+
+/**
+ * Reads the command line. Warnings are for the log, once, at start. Throws a ConfigError for flags that cannot be used
+ * or contradict each other.
+ */
+export function parsePickerFlags(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): CommandLine {
+  const read = readFlags(ALL_FLAGS as FlagTable & typeof ALL_FLAGS, args);
+  if (read === undefined) return { kind: "help", text: helpText() };
+  const { values, given } = read;
+  refuseContradictions(values, given);
+  const flags: PickerFlags = {
+    ...withoutRaw(values),
+    // Half of a shorter timeout must be left for the streams that are open then.
+    drainNoticeMs: given.has("drain-notice")
+      ? values.drainNoticeMs
+      : Math.min(values.drainNoticeMs, values.drainTimeoutMs / 2),
+    poolNamespace: values.poolNamespace || environment["NAMESPACE"] || "default",
+    log: readLogFlags(values),
+    legacyMetrics: legacyMetricsOf(removedOf(values)),
+  };
+  return { kind: "run", flags, warnings: warningsOf(flags, given) };
+}
+
+function helpText(): string {
+  const about = "Endpoint picker for LLM inference: tells a proxy over ext_proc which model server takes a request.";
+  const usage = "epp --endpoints-file <path> [flags]\n       epp config check <file>\n       epp config show [<file>]";
+  return formatHelp({ usage, about, groups: FLAG_GROUPS });
+}
+
+function withoutRaw(values: RawFlags): Omit<PickerFlags, "log" | "legacyMetrics"> {
+  const merged = new Set([...Object.keys(LOG_FLAGS), ...Object.keys(REMOVED_FLAGS)]);
+  const kept = Object.entries(values).filter(([key]) => !merged.has(key));
+  return Object.fromEntries(kept) as unknown as Omit<PickerFlags, "log" | "legacyMetrics">;
+}
+
+function removedOf(values: RawFlags): RemovedFlags {
+  const kept = Object.entries(values).filter(([key]) => key in REMOVED_FLAGS);
+  return Object.fromEntries(kept) as unknown as RemovedFlags;
+}
+
+function refuseContradictions(values: RawFlags, given: ReadonlySet<string>): void {
+  const refuse = (isWrong: boolean, message: string): void => {
+    if (isWrong) throw new ConfigError(message);
+  };
+  const { configFile, configText, poolName, endpointSelector, endpointTargetPorts } = values;
+  refuse(
+    configFile !== "" && configText !== "",
+    "--config-file and --config-text contradict each other; give one of them",
+  );
+  refuse(
+    poolName !== "" && endpointSelector !== "",
+    "--pool-name and --endpoint-selector contradict each other; give one of them",
+  );
+  refuse(
+    endpointSelector !== "" && endpointTargetPorts.length === 0,
+    "--endpoint-selector needs the pods' ports: --endpoint-target-ports=8000",
+  );
+  refuse(
+    endpointTargetPorts.length > 0 && endpointSelector === "",
+    "--endpoint-target-ports needs the pods' labels: --endpoint-selector=app=vllm",
+  );
+  refuse(
+    values.metricsClientCaFile !== "" && values.metricsCertDir === "",
+    "--metrics-client-ca-file needs a certificate for the metrics port: --metrics-cert-dir",
+  );
+  refuse(
+    values.metricsCertDir !== "" && values.metricsClientCaFile === "" && !values.metricsEndpointAuth,
+    "--metrics-cert-dir needs to know who may read: --metrics-client-ca-file or --metrics-endpoint-auth",
+  );
+  refuse(
+    given.has("drain-notice") && values.drainNoticeMs > values.drainTimeoutMs,
+    "--drain-notice is a part of --drain-timeout and cannot be longer",
+  );
+}
+
+/** Flags that are known and do nothing yet. Whoever puts one to use takes its name out. */
+export const IDLE_FLAGS: readonly string[] = [
+  "health-checking",
+  "grpc-max-recv-msg-size",
+  "grpc-max-send-msg-size",
+  "secure-serving",
+  "cert-path",
+  "enable-cert-reload",
+  "tls-min-version",
+  "tls-cipher-suites",
+  "config-file",
+  "config-text",
+  "plugin",
+  "objectives-file",
+  "allow-experimental-plugins",
+  "metrics-staleness-threshold",
+  "scrape-backoff",
+  "metrics-cert-dir",
+  "metrics-client-ca-file",
+  "tracing",
+];
+
+function warningsOf(flags: PickerFlags, given: ReadonlySet<string>): string[] {
+  const { secureServing, certPath, enableCertReload, tlsMinVersion, tlsCipherSuites } = flags;
+  const warnings = removedFlagWarnings(given);
+  const warn = (isSo: boolean, text: string): void => {
+    if (isSo) warnings.push(text);
+  };
+  warn(!secureServing && certPath !== "", "--cert-path does nothing with --secure-serving=false");
+  warn(secureServing && enableCertReload && certPath === "", "--enable-cert-reload does nothing without --cert-path");
+  warn(
+    tlsCipherSuites.length > 0 && tlsMinVersion.endsWith("3"),
+    "--tls-cipher-suites does nothing with TLS 1.3 alone, whose cipher suites are fixed",
+  );
+  const kubernetes = [
+    flags.endpointSelector !== "" && "--endpoint-selector",
+    flags.enableLeaderElection && "--ha-enable-leader-election",
+    flags.poolGroup !== POOL_GROUP_DEFAULT && "--pool-group",
+    // On by default, and silent then: nobody has asked for it.
+    flags.metricsEndpointAuth && given.has("metrics-endpoint-auth") && "--metrics-endpoint-auth",
+  ].filter((name) => name !== false);
+  warn(
+    kubernetes.length > 0,
+    `without Kubernetes these flags do nothing: ${kubernetes.join(", ")}; endpoints come from a file, metrics are open`,
+  );
+  const idle = IDLE_FLAGS.filter((name) => given.has(name)).map((name) => `--${name}`);
+  warn(idle.length > 0, `these flags are known and do nothing in this version: ${idle.join(", ")}`);
+  return warnings;
+}

@@ -3,16 +3,27 @@
  * control thread asks it to return. When it dies, the control thread starts another one, which begins with an empty
  * index.
  */
-import { parentPort } from "node:worker_threads";
+import { type MessagePort, parentPort } from "node:worker_threads";
+import { systemClock } from "./base/clock.ts";
+import { nextTurn } from "./base/turn.ts";
+import { answerQueries } from "./platform/answer-queries.ts";
+import { serveQueries } from "./platform/thread-queries.ts";
 import { IndexWriter } from "./wasm/index-writer.ts";
 import type { LaneCapacity } from "./wasm/lanes.ts";
+import { layout } from "./wasm/layout.ts";
 
 /** Longest sleep. Work rings the doorbell; this only bounds what a lost wake-up could cost. */
 const IDLE_WAIT_MS = 1_000;
+/** Operators' questions are looked at as often while there is work without end, or a question is being answered. */
+const QUERY_PERIOD_MS = 20;
+
+const slots: readonly number[] = Array.from({ length: layout.ENDPOINTS_MAX }, (_, slot) => slot);
 
 export interface IndexWriterTask {
   readonly memory: WebAssembly.Memory;
   readonly lanes: LaneCapacity;
+  /** Where operators' questions come in. Ring the doorbell with each. */
+  readonly queries: MessagePort;
 }
 
 /** What the thread says when the writer has taken over the index. */
@@ -26,7 +37,18 @@ export default async function runIndexWriter(task: IndexWriterTask): Promise<voi
   // What shards told the index before this moment has been skipped; what they tell it from now on is not.
   const begun: FromIndexWriter = "begun";
   parentPort?.postMessage(begun);
+  const blocksHeld = (): string => JSON.stringify(slots.map((slot) => writer.lanes.blockCount(slot)));
+  const queries = serveQueries(task.queries, answerQueries({ clock: systemClock, blocksHeld }));
+  // Away from the message that began this: the turn after it would end without looking for further ones.
+  await nextTurn();
+  let turnedAtMs = systemClock.nowMs();
   while (!writer.isStopRequested()) {
-    if (writer.drain() === 0) writer.waitForWork(IDLE_WAIT_MS);
+    const isIdle = writer.drain() === 0;
+    if (isIdle) writer.waitForWork(queries.runningCount > 0 ? QUERY_PERIOD_MS : IDLE_WAIT_MS);
+    if (!isIdle && systemClock.nowMs() - turnedAtMs < QUERY_PERIOD_MS) continue;
+    // Messages and timers of this thread run here only.
+    await nextTurn();
+    turnedAtMs = systemClock.nowMs();
   }
+  task.queries.close();
 }

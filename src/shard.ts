@@ -11,11 +11,18 @@ import type { FinishRecord } from "./director/context.ts";
 import { DecisionQueue } from "./director/decision-queue.ts";
 import { Director } from "./director/director.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
+import { countStreams } from "./extproc/counted-streams.ts";
 import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
-import type { Transport } from "./extproc/transport/transport.ts";
+import type { OpenConversation, Transport } from "./extproc/transport/transport.ts";
+import { formatPluginStates } from "./framework/plugin-states.ts";
 import { parsersOf } from "./parsing/parsers.ts";
+import { answerQueries } from "./platform/answer-queries.ts";
+import { serveQueries } from "./platform/thread-queries.ts";
 import type { FromShard, ShardTask, ToShard } from "./shards/messages.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
+import { RequestSeries } from "./telemetry/series/request-series.ts";
+import { ShardSeries } from "./telemetry/series/shard-series.ts";
+import { StreamSeries } from "./telemetry/series/stream-series.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
 import { layout } from "./wasm/layout.ts";
 import { ShardMemory } from "./wasm/shard-memory.ts";
@@ -32,14 +39,18 @@ const REPORTED_NAMES_MAX = layout.NAMES_MAX;
 /** Runs until it is told to end. Resolves then; rejects never: a shard that cannot listen says so and ends. */
 export default async function runShard(task: ShardTask): Promise<void> {
   const send = (message: FromShard): void => task.control.postMessage(message);
-  const context = conversationContext(task, send);
+  const series = new ShardSeries(task.series);
+  const context = conversationContext(task, series, send);
+  const open: OpenConversation = (stream) => new Conversation(stream, context);
+  const streams = new StreamSeries(series, systemClock);
+  serveQueries(task.queries, answerQueries({ clock: systemClock, pluginStates: () => formatPluginStates([]) }));
   let transport: Transport;
   try {
     transport = await listenGrpcJs({
       ...task.listen,
       messageSizeMax: task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
       clock: systemClock,
-      open: (stream) => new Conversation(stream, context),
+      open: task.countsStreams ? countStreams(open, () => streams.open()) : open,
     });
   } catch (error) {
     send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });
@@ -50,7 +61,11 @@ export default async function runShard(task: ShardTask): Promise<void> {
   task.control.close();
 }
 
-function conversationContext(task: ShardTask, send: (message: FromShard) => void): ConversationContext {
+function conversationContext(
+  task: ShardTask,
+  series: ShardSeries,
+  send: (message: FromShard) => void,
+): ConversationContext {
   const memory = new ShardMemory(task.memory, instantiateKernel(task.memory), task.shard);
   const prng = new Prng(task.seed);
   const decisions = new DecisionQueue({
@@ -70,6 +85,7 @@ function conversationContext(task: ShardTask, send: (message: FromShard) => void
     onUnknownName: reportOnce((name) => send({ kind: "unknownName", name })),
     ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),
     onFinished: (record) => countFinished(memory, record),
+    metrics: new RequestSeries(series, systemClock),
   });
   const requestIds = prng.fork("request ids");
   const errorCodes = Object.keys(ERROR_KINDS) as ErrorCode[];

@@ -5,7 +5,7 @@
 import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
 import { ConfigError } from "../base/errors.ts";
 import { ProtobufWriter } from "../wire/protobuf/writer.ts";
-import type { AdminServer } from "./metrics-server.ts";
+import type { AdminServer } from "./admin-server.ts";
 
 const STATUS_FIELD = 1;
 const SERVING = 1;

@@ -14,6 +14,7 @@ import { readDataLayer } from "./data-layer.ts";
 import { DEFAULT_TYPES, PARSER_TYPES_DEFAULT } from "./defaults.ts";
 import { readFlowControl } from "./flow-control.ts";
 import { type Finding, type InstanceOptions, InstanceTable } from "./instance-table.ts";
+import { addMissingProducers } from "./producers.ts";
 import { readProfileHandler, readProfiles } from "./profiles.ts";
 import { API_VERSION, API_VERSION_DEPRECATED, type ConfigDocument } from "./schema.ts";
 
@@ -49,6 +50,7 @@ export function completeConfig(document: ConfigDocument, options: InstanceOption
   const saturationDetector = readSaturationDetector(table, document);
   const flowControl = readFlowControl(table, document.flowControl ?? {});
   const dataLayer = readDataLayer(table, document.dataLayer ?? {});
+  addMissingProducers(table);
   if (table.faults.length > 0) throw new ConfigFindings(table.faults);
   const { all: plugins, warnings } = table;
   const config = { featureGates, plugins, schedulingProfiles, saturationDetector, parsers, dataLayer, flowControl };

@@ -85,8 +85,45 @@ export const TOKEN_SIZE_BYTES = 4;
 /** Age at which a scraped value counts as unknown: the Go picker's `metrics-staleness-threshold`, 40 scrape ticks. */
 export const METRICS_STALE_MS = 2_000;
 
+/** Time between two computations of the pool's gauges: the Go picker's `refresh-prometheus-metrics-interval`. */
+export const POOL_GAUGES_REFRESH_MS = 5_000;
+
 /** Time between two scrapes of an endpoint: the Go picker's default, and its lower bound. */
 export const SCRAPE_INTERVAL_MS = 50;
+
+/** Time for which an answer to a scrape may take in all: 20 ticks, and what the Go picker allows. */
+export const SCRAPE_TIMEOUT_MS = 1_000;
+
+/**
+ * Longest time between two scrapes of an endpoint that does not answer: soon enough for one that starts again, and a
+ * dead one costs a connection attempt a second.
+ */
+export const SCRAPE_RETRY_MS_MAX = 1_000;
+
+/**
+ * Time between two scrapes of an endpoint that has nothing to do (`--scrape-backoff`): with nothing in flight its load
+ * stays zero, and 100 idle engines cost 100 expositions a second less than 2,000. Never more than half the staleness
+ * threshold, so that what is known stays known.
+ */
+export const SCRAPE_IDLE_MS = 1_000;
+
+/**
+ * Time between two looks at an endpoint's list of models: it changes when adapters are loaded, by hand. Below the 5 s
+ * after which common servers close an idle connection.
+ */
+export const MODELS_INTERVAL_MS = 2_000;
+
+/** Scrapes that may be under way at once: one per endpoint. */
+export const SCRAPE_WINDOW_COUNT = 1_024;
+
+/**
+ * Time for which a changed endpoints file must stay as it is before it is read: an editor writes, renames and touches
+ * in several steps.
+ */
+export const FILE_SETTLE_MS = 100;
+
+/** Time between two looks at an endpoints file whose change nobody told of, as on network file systems. */
+export const FILE_POLL_MS = 5_000;
 
 /** Bodies of one shard that may be arriving at once: 46 MB of address space, committed only as far as used. */
 export const STREAM_WINDOW_COUNT = 2_048;
@@ -108,11 +145,13 @@ export const INDEX_LEARNING_MS: number = 10 * 60 * 1000;
 /** A prompt of a million tokens takes some 5 MB; 64 MiB leaves room for images in base64. */
 export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
 
-/** Time that open streams get at shutdown: the Go picker's default. */
+/** Time from the word to end until open streams are cut: the Go picker's default, and the grace that Kubernetes gives. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 
 /**
- * Time between the word that the picker ends and its end: none, as in the Go picker. With several pickers behind a
- * proxy that checks their health, a little more than the interval of the checks lets every request find another one.
+ * Part of the drain timeout in which requests are still taken. Nobody knows at once that a picker ends: Envoy asks for
+ * its health every few seconds, and Kubernetes takes about as long to tell proxies that a pod goes. A request that comes
+ * meanwhile would fail. The Go picker takes requests for its whole drain timeout, which makes every end as slow; 5 s is
+ * more than a check each second needs, twice, and leaves most of the timeout to long responses.
  */
-export const DRAIN_NOTICE_MS = 0;
+export const DRAIN_NOTICE_MS = 5_000;

@@ -3,6 +3,7 @@
  * default, and everything found wrong on the way.
  */
 import { messageOf } from "../base/errors.ts";
+import type { DataNode } from "../framework/data-graph.ts";
 import type { Facet, PluginDefinition } from "../framework/plugin.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
 import type { ConfigPath, Origin, PluginInstance } from "./config.ts";
@@ -27,6 +28,8 @@ export class InstanceTable {
   readonly #instances = new Map<string, PluginInstance>();
   /** Of instances whose type is usable. */
   readonly #definitions = new Map<string, PluginDefinition>();
+  /** Of instances whose parameters are right, as their schema gives them. */
+  readonly #parameters = new Map<string, unknown>();
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -62,7 +65,10 @@ export class InstanceTable {
     if (definition === undefined) return;
     this.#definitions.set(instance.name, definition);
     const parsed = definition.parameters.safeParse(instance.parameters);
-    if (parsed.success) return;
+    if (parsed.success) {
+      this.#parameters.set(instance.name, parsed.data);
+      return;
+    }
     for (const issue of parsed.error.issues) {
       this.fail([...path, "parameters", ...issuePath(issue.path)], `${instance.type}: ${issue.message}`);
     }
@@ -131,6 +137,20 @@ export class InstanceTable {
 
   warn(path: ConfigPath, message: string): void {
     this.warnings.push({ path, message });
+  }
+
+  /** An instance as the data graph sees it; undefined for one that cannot be used. */
+  dataNode(name: string): DataNode | undefined {
+    const definition = this.#definitions.get(name);
+    if (definition === undefined || !this.#parameters.has(name)) return undefined;
+    const parameters = this.#parameters.get(name);
+    const produces = definition.produces?.(parameters) ?? [];
+    return {
+      name,
+      consumes: definition.consumes?.(parameters),
+      produces: produces.map((key) => key.name),
+      path: pathOf(this.#instances.get(name)?.origin),
+    };
   }
 
   /** The instance's type is known and may be used. */

@@ -5,6 +5,7 @@ import type { ParserDefinition } from "../parsing/parser.ts";
 import type { EXCHANGE_CAUSES } from "../telemetry/metrics.ts";
 import type { Pick, ShardMemory } from "../wasm/shard-memory.ts";
 import type { DecisionQueue } from "./decision-queue.ts";
+import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResponseFacts } from "./response.ts";
 
 /** What a decision was and what it took, for the decision log. Times in ms. */
@@ -52,4 +53,6 @@ export interface DirectorContext {
   /** Set while decisions are logged. */
   readonly onDecision?: (record: DecisionRecord) => void;
   readonly onFinished: (record: FinishRecord) => void;
+  /** Counts requests by their labels; nothing is counted when absent. */
+  readonly metrics?: RequestMetrics;
 }

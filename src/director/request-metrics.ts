@@ -1,6 +1,6 @@
 /**
  * What the director reports of a request while it passes, for metrics and, where it is on, for its trace. One observer
- * per request; the director calls, telemetry counts (`src/telemetry/request-series.ts`, `src/telemetry/tracing/`).
+ * per request; the director calls, telemetry counts (`src/telemetry/series/request-series.ts`).
  *
  *   open ─► identify ─► onScheduled ─► onRouted ─► onAnswered ─► onResponseHeaders ─► onResponseChunk… ─► onClosed
  *             │              └─────────────┴─► onRefused ────────────────────────────────────────────────────▲

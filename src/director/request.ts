@@ -16,6 +16,7 @@ import { layout } from "../wasm/layout.ts";
 import type { BodyFacts, Pick, ScoredCandidate } from "../wasm/shard-memory.ts";
 import type { DirectorContext, TerminationCause } from "./context.ts";
 import type { Decision } from "./decision-queue.ts";
+import type { RequestMeter, TraceCarrier } from "./request-metrics.ts";
 import { ResponseObserver } from "./response.ts";
 
 export interface RequestOptions {
@@ -24,7 +25,14 @@ export interface RequestOptions {
   readonly requestId: string;
   /** Model to send the request on under; as in the body when absent. */
   readonly rewriteModelTo?: string | undefined;
+  /** The request has no body: it is routed, but counted in no metric, as in the Go picker. */
+  readonly isBodyless?: boolean;
+  /** The caller's trace, where it is looked for. */
+  readonly trace?: TraceCarrier | undefined;
 }
+
+/** Of requests that name no flow. */
+const FAIRNESS_ID_DEFAULT = "default-flow";
 
 /** A span of the body to be replaced before it is sent on. */
 export interface BodyEdit {
@@ -54,6 +62,8 @@ export class InferenceRequest {
   readonly #options: RequestOptions;
   readonly #policy: number;
   readonly #receivedAtMs: number;
+  /** Counts this request; undefined when it is not counted. */
+  readonly meter: RequestMeter | undefined;
   #state: State = "receiving";
   #window: number | undefined;
   #bodySize = 0;
@@ -62,6 +72,7 @@ export class InferenceRequest {
   /** The proxy showed only the beginning of the body; the decision is made on that. */
   #isCut = false;
   #model: string | undefined;
+  #asksForStream = false;
   #edit: BodyEdit | undefined;
   #pick: Pick | undefined;
   #response: ResponseObserver | undefined;
@@ -71,6 +82,7 @@ export class InferenceRequest {
     this.#options = options;
     this.#policy = context.memory.activePolicy;
     this.#receivedAtMs = context.clock.nowMs();
+    this.meter = options.isBodyless === true ? undefined : context.metrics?.open(options.requestId, options.trace);
   }
 
   /** Takes the next bytes of the body. Returns why the request is refused, if it is. */
@@ -100,6 +112,7 @@ export class InferenceRequest {
   complete(addresses: readonly string[] | undefined, answer: (outcome: Outcome) => void): void {
     if (this.#state !== "receiving") return;
     const fault = this.#readBody();
+    this.#identify();
     if (fault !== undefined) {
       answer(this.#refuse(fault));
       return;
@@ -112,9 +125,15 @@ export class InferenceRequest {
       this.#releaseWindow();
       if (this.#state === "finished") return this.#returnLate(decision);
       const outcome = this.#take(decision);
+      this.#measure(decision);
       if (!(outcome instanceof EppError)) this.#report(outcome.pick, decision, completedAtMs);
       answer(outcome);
     });
+  }
+
+  /** The body asks for a streamed response. */
+  get asksForStream(): boolean {
+    return this.#asksForStream;
   }
 
   /** What watches the response of this request. */
@@ -145,6 +164,7 @@ export class InferenceRequest {
     const response = this.#response?.facts();
     const isDone = response?.isComplete === true || (stateBefore === "routed" && this.#skipsResponse);
     const { onFinished, clock } = this.#context;
+    this.meter?.onClosed({ isComplete: response?.isComplete === true, usage: response?.usage });
     onFinished({
       cause: causeOf(stateBefore, isDone, isCancelled),
       requestId: this.#options.requestId,
@@ -191,10 +211,17 @@ export class InferenceRequest {
     const facts = this.#context.memory.facts(this.#window);
     // Where a model is optional, an empty name is none.
     this.#model = facts.model || undefined;
+    this.#asksForStream = facts.isStream;
     const missing = this.#isCut ? undefined : parser.findMissing(facts);
     if (missing !== undefined) return new EppError("BadRequest", missing);
     if (rewriteModelTo !== undefined && rewriteModelTo !== facts.model) return this.#rewrite(facts, rewriteModelTo);
     return undefined;
+  }
+
+  #identify(): void {
+    const modelName = this.#model ?? "";
+    const targetModelName = this.#options.rewriteModelTo ?? modelName;
+    this.meter?.identify({ modelName, targetModelName, fairnessId: FAIRNESS_ID_DEFAULT, priority: 0 });
   }
 
   /**
@@ -225,6 +252,13 @@ export class InferenceRequest {
     }
     this.#state = "routed";
     return { pick, edit: this.#edit, candidates, skipsResponse: this.#skipsResponse };
+  }
+
+  #measure({ pick, batchMs }: Decision): void {
+    if (this.meter === undefined || pick === undefined) return;
+    const blockSize = this.#context.memory.blockSize(this.#policy);
+    this.meter.onScheduled({ pick, blockSize, durationMs: batchMs });
+    this.meter.onRouted({ slot: pick.slot, tokens: pick.tokens, requestSize: this.#bodySize });
   }
 
   get #skipsResponse(): boolean {

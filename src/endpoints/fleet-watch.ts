@@ -40,6 +40,7 @@ export class FleetWatch {
 
   onScrapeFailed(endpoint: Endpoint, reason: string): void {
     this.#control.scrapesFailed++;
+    endpoint.scrapeFailure = reason;
     if (!this.#endpoints.setReachable(endpoint, false)) return;
     this.#control.becameUnreachable++;
     const { reachableCount } = this.#endpoints;

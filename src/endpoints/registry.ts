@@ -20,6 +20,8 @@ export interface Endpoint {
   readonly generation: number;
   /** The last scrape succeeded, or none was tried yet. */
   isReachable: boolean;
+  /** Why the last scrape that failed did; for operators. */
+  scrapeFailure: string | undefined;
   /** Undefined until the first scrape succeeds. */
   scraped: ScrapedColumns | undefined;
 }
@@ -97,7 +99,8 @@ export class EndpointRegistry {
   #add(id: string, spec: EndpointSpec): Endpoint {
     const slot = this.#freeSlot();
     const generation = this.#columns.add(slot, hostPort(spec));
-    const endpoint: Endpoint = { id, spec, slot, generation, isReachable: true, scraped: undefined };
+    const unknown = { scrapeFailure: undefined, scraped: undefined };
+    const endpoint: Endpoint = { id, spec, slot, generation, isReachable: true, ...unknown };
     this.#byId.set(id, endpoint);
     this.#bySlot[slot] = endpoint;
     return endpoint;

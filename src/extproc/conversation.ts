@@ -143,6 +143,7 @@ export class Conversation implements ExtProcHandler {
       path,
       requestId: requestId ?? this.#newRequestId ?? "",
       rewriteModelTo: this.#allowedRewrite(rewriteModelTo, message.endOfStream),
+      isBodyless: message.endOfStream,
     });
     this.#phase = "body";
     const { request: mode } = this.#modes;
@@ -188,12 +189,21 @@ export class Conversation implements ExtProcHandler {
     if (picked !== undefined && headers.servedBy !== undefined && headers.servedBy !== picked) {
       this.#context.onServedElsewhere();
     }
+    const isStreaming = headers.contentType.includes(EVENT_STREAM) || this.#request?.asksForStream === true;
+    this.#request?.meter?.onResponseHeaders({ status: headers.status, isStreaming });
     const mayChangeSize = this.#request?.response.onHeaders(headers, message.endOfStream) === true;
     this.#stream.send(mayChangeSize ? RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH : RESPONSE_HEADERS_ANSWER);
   }
 
   #onResponseBody({ body, endOfStream }: BodyMessage): void {
+    const meter = this.#request?.meter;
+    meter?.onResponseChunk(body.length);
     const pieces = this.#request?.response.onBody(body, endOfStream) ?? [body];
+    this.#answerResponseBody(body, pieces, endOfStream);
+    meter?.onResponseChunkDone();
+  }
+
+  #answerResponseBody(body: Buffer, pieces: readonly Buffer[], endOfStream: boolean): void {
     if (this.#modes.response === "full-duplex") return this.#sendBody("response", pieces, endOfStream);
     const isUnchanged = pieces.length === 1 && pieces[0] === body;
     const replaced = { kind: "replace", body: Buffer.concat(pieces) } as const;
@@ -201,6 +211,7 @@ export class Conversation implements ExtProcHandler {
   }
 
   #onResponseTrailers(): void {
+    this.#request?.meter?.onResponseChunk(0);
     const held = this.#request?.response.onTrailers() ?? [];
     if (held.length > 0 && this.#modes.response === "full-duplex") this.#sendBody("response", held, false);
     this.#stream.send(encodeTrailersResponse("response"));
@@ -226,6 +237,7 @@ export class Conversation implements ExtProcHandler {
     if (isBuffered && this.#body.length > 0) this.#answerBuffered(outcome);
     else this.#answerStreamed(outcome);
     this.#body = [];
+    this.#request?.meter?.onAnswered();
     if (this.#isHalfClosed || outcome.skipsResponse) this.#stream.end();
   }
 
@@ -279,6 +291,7 @@ export class Conversation implements ExtProcHandler {
   }
 
   #refuse(error: EppError): void {
+    this.#request?.meter?.onRefused(error.code);
     this.#context.onRefusal(error);
     this.#stream.send(encodeRefusal(error));
     this.#stream.end();
@@ -291,6 +304,7 @@ export class Conversation implements ExtProcHandler {
 }
 
 const EMPTY = Buffer.alloc(0);
+const EVENT_STREAM = "text/event-stream";
 
 function sizeOf(pieces: readonly Buffer[]): number {
   return pieces.reduce((size, piece) => size + piece.length, 0);

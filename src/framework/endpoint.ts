@@ -32,4 +32,23 @@ export interface EndpointMetrics {
   readonly runningRequests: number | undefined;
   /** Fraction of KV cache blocks in use, 0 to 1. */
   readonly kvCacheUsageFraction: number | undefined;
+  /** LoRA adapters; undefined for an engine that tells nothing of them. The same object while they stay the same. */
+  readonly adapters?: AdapterMetrics | undefined;
+  readonly cacheBlockSizeTokens?: number | undefined;
+  /** Blocks of the KV cache. */
+  readonly cacheBlockCount?: number | undefined;
+  /** Custom metrics by the names that plugins know them by; those that were found. */
+  readonly attributes?: ReadonlyMap<string, number> | undefined;
+  /**
+   * Models that the server lists, adapters included; undefined while they are not asked for or not known. The same
+   * array while they stay the same.
+   */
+  readonly servedModels?: readonly string[] | undefined;
+}
+
+export interface AdapterMetrics {
+  readonly running: readonly string[];
+  readonly waiting: readonly string[];
+  /** Adapters that the server runs at once. */
+  readonly max: number | undefined;
 }

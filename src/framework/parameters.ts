@@ -35,7 +35,8 @@ export function warnOfDeprecated<Parameters extends object>(
 export const producerName: z.ZodType<string | undefined> = z
   .string()
   .optional()
-  .transform((name) => (name === "" ? undefined : name));
+  .transform((name) => (name === "" ? undefined : name))
+  .meta({ description: "plugin that supplies the data; the default one when it is left out" });
 
 /** Name of a header, in lower case, as headers arrive. */
 export const headerName: z.ZodType<string> = z

@@ -10,6 +10,7 @@
 import type { z } from "zod";
 import type { EppError } from "../base/errors.ts";
 import type { DataKey } from "./attributes.ts";
+import type { DataSource, Discovery, Extractor } from "./data-sources.ts";
 import type { Candidates, FleetView, PoolView } from "./fleet.ts";
 import type {
   CustomFilter,
@@ -99,6 +100,10 @@ export interface Plugin {
   readonly hooks?: Hooks;
   /** Of a user's parser; `framework/parser.ts` says what it is. Built-in parsers are known by their type. */
   readonly parser?: CustomParser;
+  /** Of the data layer; the control thread does what they say. */
+  readonly dataSource?: DataSource;
+  readonly extractor?: Extractor;
+  readonly discovery?: Discovery;
   /** Request headers that it reads, lower case. Others are not kept. */
   readonly headers?: readonly string[];
   /** Columns that it shares between shards: one number per endpoint each, last writer wins. */

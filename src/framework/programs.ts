@@ -19,6 +19,8 @@ export interface ProgramResources {
   readonly requestMask?: (request: RequestView, fleet: FleetView) => readonly FleetEndpoint[] | undefined;
   /** The session that a request belongs to; undefined for none. */
   readonly sessionKey?: (request: RequestView) => string | undefined;
+  /** Seconds for which a session stays bound to its endpoint without a request. */
+  readonly sessionSecondsMax?: number;
 }
 
 export type ColumnSource =

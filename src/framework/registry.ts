@@ -47,9 +47,13 @@ export class PluginRegistry {
     return [...this.#definitions.values()];
   }
 
+  get planned(): readonly PlannedPlugin[] {
+    return [...this.#planned.values()];
+  }
+
   /** The same registry with further types, and with the modules that instances of type `module` are. */
   with(definitions: readonly PluginDefinition[], modules: ReadonlyMap<string, PluginDefinition>): PluginRegistry {
-    return new PluginRegistry([...this.definitions, ...definitions], [...this.#planned.values()], modules);
+    return new PluginRegistry([...this.definitions, ...definitions], this.planned, modules);
   }
 
   has(type: string): boolean {
@@ -69,9 +73,8 @@ export class PluginRegistry {
     if (planned !== undefined) {
       throw new ConfigError(`plugin type "${type}" is known, but not available yet: ${planned.instead}`);
     }
-    const known = [...this.#definitions.keys()];
-    const nearest = nearestName(type, [...known, ...this.#planned.keys()]);
-    const hint = nearest === undefined ? `known types: ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    const nearest = nearestName(type, [...this.#definitions.keys(), ...this.#planned.keys()]);
+    const hint = nearest === undefined ? '"epp config types" lists those that are' : `did you mean "${nearest}"?`;
     throw new ConfigError(`plugin type "${type}" is not known; ${hint}`);
   }
 }

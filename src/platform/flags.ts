@@ -1,192 +1,149 @@
 /**
  * Command-line flags as tables: one row per flag gives its name, its value's form, its default and its help. Parsing,
- * `--help` and the errors come from the same table.
+ * `--help`, the errors and the documentation come from the same table. Kinds of rows: flag-kinds.ts.
+ *
+ * The command line is read as Go's pflag reads it, since manifests were written for that: kebab or camel case, one dash
+ * or two, `--flag value` or `--flag=value`, switches without a value, the last of two, empty arguments passed over.
  */
-import { parseArgs } from "node:util";
-import { TIMER_DELAY_MS_MAX } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
+import { nearestName } from "../base/nearest.ts";
 
 export interface FlagDeclaration<Value> {
   /** Kebab case, without dashes. */
   readonly name: string;
-  /** Shown in `--help` behind the name, like `port`; empty for a switch. */
+  /** Shown in `--help` behind the name, like `port`; empty for a switch, which needs no value. */
   readonly valueName: string;
   readonly help: string;
   readonly defaultText: string;
   /**
-   * The value of a flag's text, undefined when the flag is absent. Throws a ConfigError that says what would be right.
+   * The value of a flag's texts, in the order given; of none when the flag is absent. A switch without a value has the
+   * text "true". Throws a ConfigError that says what would be right.
    */
-  readonly read: (text: string | undefined) => Value;
+  readonly read: (texts: readonly string[]) => Value;
 }
 
 export type FlagTable = Readonly<Record<string, FlagDeclaration<unknown>>>;
+
+/** The rows that give these values. */
+export type FlagTableOf<Values> = { readonly [Key in keyof Values]: FlagDeclaration<Values[Key]> };
 
 export type FlagValues<Table extends FlagTable> = {
   readonly [Key in keyof Table]: Table[Key] extends FlagDeclaration<infer Value> ? Value : never;
 };
 
-/**
- * The flags' values; `undefined` when help was asked for. Throws a ConfigError for an unknown flag or an unusable
- * value.
- */
+/** What `--help` and the documentation show together. */
+export interface FlagGroup {
+  readonly title: string;
+  readonly flags: FlagTable;
+}
+
+export interface ReadFlags<Table extends FlagTable> {
+  readonly values: FlagValues<Table>;
+  /** Names of the flags that stood on the command line. */
+  readonly given: ReadonlySet<string>;
+}
+
+/** The flags' values; `undefined` when help was asked for. Throws a ConfigError for what cannot be used. */
 export function parseFlags<Table extends FlagTable>(
   table: Table,
   args: readonly string[],
 ): FlagValues<Table> | undefined {
-  const rows = Object.entries(table);
-  const options = Object.fromEntries(
-    rows.map(([, flag]) => [flag.name, { type: flag.valueName === "" ? ("boolean" as const) : ("string" as const) }]),
-  );
-  const values = parseKnown(
-    args,
-    { ...options, help: { type: "boolean" as const } },
-    rows.map(([, flag]) => flag.name),
-  );
-  if (values["help"] === true) return undefined;
-  const read = rows.map(([key, flag]) => {
-    const value = values[flag.name];
-    try {
-      return [key, flag.read(value === undefined ? undefined : String(value))];
-    } catch (error) {
-      if (error instanceof ConfigError) throw new ConfigError(`--${flag.name}: ${error.message}`);
-      throw error;
-    }
-  });
-  return Object.fromEntries(read) as FlagValues<Table>;
+  return readFlags(table, args)?.values;
 }
 
-/** What the command line gave: a switch is a boolean, every other flag a text. */
-type FlagTexts = Readonly<Record<string, string | boolean | undefined>>;
-
-function parseKnown(
+/** As `parseFlags`, and which flags were given. */
+export function readFlags<Table extends FlagTable>(
+  table: Table,
   args: readonly string[],
-  options: Readonly<Record<string, { readonly type: "boolean" | "string" }>>,
-  names: readonly string[],
-): FlagTexts {
+): ReadFlags<Table> | undefined {
+  if (args.some((arg) => HELP.test(arg))) return undefined;
+  const given = readTexts(Object.values(table), args);
+  const values = Object.entries(table).map(([key, flag]) => [key, readValue(flag, given.get(flag.name) ?? [])]);
+  return { values: Object.fromEntries(values) as FlagValues<Table>, given: new Set(given.keys()) };
+}
+
+const HELP = /^(?:--?help|-h)$/;
+
+function readValue<Value>(flag: FlagDeclaration<Value>, texts: readonly string[]): Value {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: false, strict: true }).values;
+    return flag.read(texts);
   } catch (error) {
-    // Its first sentence; what follows is advice on other command lines.
-    const message = error instanceof Error ? error.message.split(/\.\s/, 1)[0] : String(error);
-    throw new ConfigError(`${message}; known flags: ${names.map((name) => `--${name}`).join(", ")}, --help`, {
-      cause: error,
-    });
+    if (error instanceof ConfigError) throw new ConfigError(`--${flag.name}: ${error.message}`, { cause: error.cause });
+    throw error;
   }
+}
+
+/** Each given flag's texts, by its name. */
+function readTexts(flags: readonly FlagDeclaration<unknown>[], args: readonly string[]): Map<string, string[]> {
+  const given = new Map<string, string[]>();
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? "";
+    // Templates leave empty arguments where they have nothing to say.
+    if (arg === "") continue;
+    const { flag, text } = findFlag(flags, arg);
+    let value = text;
+    if (value === undefined && flag.valueName === "") value = "true";
+    if (value === undefined) {
+      value = args[++index];
+      if (value === undefined || isFlag(flags, value)) {
+        throw new ConfigError(`--${flag.name} needs a value: --${flag.name}=<${flag.valueName}>`);
+      }
+    }
+    given.set(flag.name, [...(given.get(flag.name) ?? []), value]);
+  }
+  return given;
+}
+
+/** The flag that an argument names, and the value that stands in it. */
+function findFlag(
+  flags: readonly FlagDeclaration<unknown>[],
+  arg: string,
+): { flag: FlagDeclaration<unknown>; text: string | undefined } {
+  const match = /^--?([A-Za-z][^=\s]*)(?:=(.*))?$/s.exec(arg);
+  if (match === null) {
+    const advice = /^(?:true|false)$/i.test(arg) ? `; a switch is given its value by =, like --flag=${arg}` : "";
+    throw new ConfigError(`"${arg}" is not a flag${advice}; --help shows all flags`);
+  }
+  const [, typed = "", text] = match;
+  const name = kebabCase(typed);
+  const flag = flags.find((candidate) => candidate.name === name);
+  if (flag !== undefined) return { flag, text };
+  // A letter with its value behind it, like -v4.
+  const letter = /^-[A-Za-z]\d/.test(arg) ? flags.find((candidate) => candidate.name === typed[0]) : undefined;
+  if (letter !== undefined) return { flag: letter, text: arg.slice(2) };
+  const names = flags.map((candidate) => candidate.name);
+  const nearest = nearestName(name, names);
+  const advice = nearest === undefined ? "--help shows all flags" : `did you mean --${nearest}?`;
+  throw new ConfigError(`there is no flag --${typed}; ${advice}`);
+}
+
+/** Whether an argument is one of the flags, and so hardly another flag's value. */
+function isFlag(flags: readonly FlagDeclaration<unknown>[], arg: string): boolean {
+  const [, typed = ""] = /^--?([A-Za-z][^=\s]*)/.exec(arg) ?? [];
+  return typed !== "" && flags.some(({ name }) => name === kebabCase(typed));
+}
+
+function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter, offset: number) => `${offset === 0 ? "" : "-"}${letter.toLowerCase()}`);
 }
 
 /** The text of `--help`. */
 export function formatHelp(options: {
   readonly usage: string;
   readonly about: string;
-  readonly table: FlagTable;
+  readonly groups: readonly FlagGroup[];
 }): string {
-  const rows = Object.values(options.table).map((flag) => {
-    const left = flag.valueName === "" ? `--${flag.name}` : `--${flag.name} <${flag.valueName}>`;
-    return { left, right: `${flag.help} Default: ${flag.defaultText}.` };
+  const groups = options.groups.map(({ title, flags }) => ({ title, rows: Object.values(flags).map(helpRow) }));
+  const width = Math.max(...groups.flatMap(({ rows }) => rows.map(({ left }) => left.length)));
+  const texts = groups.map(({ title, rows }) => {
+    const lines = rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
+    return `${title}:\n${lines.join("\n")}\n`;
   });
-  const width = Math.max(...rows.map(({ left }) => left.length));
-  const lines = rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
-  return `Usage: ${options.usage}\n\n${options.about}\n\n${lines.join("\n")}\n`;
+  return `Usage: ${options.usage}\n\n${options.about}\n\n${texts.join("\n")}`;
 }
 
-export function textFlag(name: string, valueName: string, help: string, byDefault: string): FlagDeclaration<string> {
-  return {
-    name,
-    valueName,
-    help,
-    defaultText: byDefault === "" ? "none" : byDefault,
-    read: (text) => text ?? byDefault,
-  };
+function helpRow(flag: FlagDeclaration<unknown>): { left: string; right: string } {
+  const dashes = flag.name.length === 1 ? "-" : "--";
+  const value = flag.valueName === "" ? "" : ` <${flag.valueName}>`;
+  return { left: `${dashes}${flag.name}${value}`, right: `${flag.help} Default: ${flag.defaultText}.` };
 }
-
-export function switchFlag(name: string, help: string): FlagDeclaration<boolean> {
-  return { name, valueName: "", help, defaultText: "off", read: (text) => text === "true" };
-}
-
-export function integerFlag(options: {
-  readonly name: string;
-  readonly valueName: string;
-  readonly help: string;
-  readonly byDefault: number;
-  readonly min: number;
-  readonly max: number;
-}): FlagDeclaration<number> {
-  const { name, valueName, help, byDefault, min, max } = options;
-  const read = (text: string | undefined): number => {
-    if (text === undefined) return byDefault;
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new ConfigError(`"${text}" is not a whole number from ${min} to ${max}`);
-  };
-  return { name, valueName, help, defaultText: String(byDefault), read };
-}
-
-export function portFlag(name: string, help: string, byDefault: number): FlagDeclaration<number> {
-  return integerFlag({ name, valueName: "port", help: `${help} 0 takes a free one.`, byDefault, min: 0, max: 65_535 });
-}
-
-/** Choices in an order, separated by commas. One that is named twice counts once. */
-export function listFlag<Choice extends string>(
-  name: string,
-  help: string,
-  choices: readonly Choice[],
-  byDefault: readonly Choice[],
-): FlagDeclaration<readonly Choice[]> {
-  const read = (text: string | undefined): readonly Choice[] => {
-    if (text === undefined) return byDefault;
-    const chosen = text.split(",").map((item) => {
-      const choice = choices.find((candidate) => candidate === item.trim());
-      if (choice !== undefined) return choice;
-      throw new ConfigError(`"${item.trim()}" is none of ${choices.join(", ")}`);
-    });
-    return [...new Set(chosen)];
-  };
-  return {
-    name,
-    valueName: "list",
-    help: `${help} Any of ${choices.join(", ")}.`,
-    defaultText: byDefault.join(","),
-    read,
-  };
-}
-
-export function choiceFlag<Choice extends string>(
-  name: string,
-  help: string,
-  choices: readonly [Choice, ...Choice[]],
-): FlagDeclaration<Choice> {
-  const [byDefault] = choices;
-  const read = (text: string | undefined): Choice => {
-    const choice = choices.find((candidate) => candidate === (text ?? byDefault));
-    if (choice !== undefined) return choice;
-    throw new ConfigError(`"${text}" is none of ${choices.join(", ")}`);
-  };
-  return { name, valueName: choices.join("|"), help, defaultText: byDefault, read };
-}
-
-/**
- * A duration as Go writes it: a number and ms, s, m or h; `1m30s` too. The value is in ms, no longer than a timer can
- * be.
- */
-export function durationFlag(options: {
-  readonly name: string;
-  readonly help: string;
-  readonly byDefaultMs: number;
-  /** Smaller values are raised to this. */
-  readonly minMs: number;
-}): FlagDeclaration<number> {
-  const { name, help, byDefaultMs, minMs } = options;
-  const read = (text: string | undefined): number => {
-    if (text === undefined) return byDefaultMs;
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-    if (text !== "0" && (text === "" || parts.map(([part]) => part).join("") !== text)) {
-      throw new ConfigError(`"${text}" is not a duration like 50ms, 2s or 1m30s`);
-    }
-    const totalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ""] ?? 0), 0);
-    if (totalMs > TIMER_DELAY_MS_MAX) throw new ConfigError(`"${text}" is longer than 596h, the longest duration`);
-    return Math.max(minMs, totalMs);
-  };
-  return { name, valueName: "duration", help, defaultText: `${byDefaultMs}ms`, read };
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };

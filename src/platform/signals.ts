@@ -1,23 +1,22 @@
 /** Ends a program on SIGINT and SIGTERM: the first signal asks it to end, a second one ends it at once. */
 import { messageOf } from "../base/errors.ts";
-
-/** Exit code of a program that a second signal ended: 128 + SIGINT, as shells have it. */
-const EXIT_CODE_FORCED = 130;
+import { EXIT_CODES, type ExitReason } from "./exit-codes.ts";
 
 /**
- * Calls `end` at the first signal and exits with 0 when it resolves, with 1 and a word on standard error when it
- * rejects.
+ * Calls `end` at the first signal and exits when it resolves, with the code of what it resolves with, or with that of a
+ * failure and a word on standard error when it rejects.
  */
-export function endOnSignal(end: () => Promise<void>): void {
+export function endOnSignal(end: () => Promise<ExitReason | void>): void {
   let isEnding = false;
+  const exit = (reason: ExitReason): never => process.exit(EXIT_CODES[reason].code);
   const onSignal = (): void => {
-    if (isEnding) process.exit(EXIT_CODE_FORCED);
+    if (isEnding) exit("forced");
     isEnding = true;
     end().then(
-      () => process.exit(0),
+      (reason) => exit(reason ?? "done"),
       (error: unknown) => {
         process.stderr.write(`the program did not end cleanly: ${messageOf(error)}\n`);
-        process.exit(1);
+        exit("failed");
       },
     );
   };

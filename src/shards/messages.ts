@@ -7,8 +7,12 @@ import type { ParserType } from "../parsing/parser.ts";
 /** What a shard is started with. */
 export interface ShardTask {
   readonly memory: WebAssembly.Memory;
+  /** What the shard counts in; the series table of one that died goes to its successor. */
+  readonly series: SharedArrayBuffer;
   readonly shard: number;
   readonly control: MessagePort;
+  /** Where operators' questions come in (src/platform/thread-queries.ts). */
+  readonly queries: MessagePort;
   readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
   /** Seeds the draws of this shard's decisions. */
   readonly seed: number;
@@ -17,6 +21,8 @@ export interface ShardTask {
   readonly parserTypes: readonly ParserType[];
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
+  /** Count ext_proc streams by how they end. */
+  readonly countsStreams: boolean;
   /** Tell the proxy every candidate's total. */
   readonly emitEndpointScores: boolean;
   /** Report every decision and refusal. */

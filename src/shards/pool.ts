@@ -12,6 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { ParserType } from "../parsing/parser.ts";
+import { type QueriedThread, RemoteThread } from "../platform/thread-queries.ts";
 import type { DegradationReporter } from "../telemetry/health-details.ts";
 import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, ShardTask, ToShard } from "./messages.ts";
@@ -19,6 +20,8 @@ import { type Supervised, supervise } from "./supervise.ts";
 
 export interface ShardPoolOptions {
   readonly memory: WebAssembly.Memory;
+  /** The series table of a shard. */
+  readonly seriesOf: (shard: number) => SharedArrayBuffer;
   /** The control thread's instance; returns a dead shard's charges. */
   readonly kernel: Kernel;
   readonly shardCount: number;
@@ -32,6 +35,7 @@ export interface ShardPoolOptions {
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   readonly reportDecisions: boolean;
+  readonly countsStreams: boolean;
   readonly onMessage: (shard: number, message: FromShard) => void;
   readonly onDeath: (shard: number, reason: string) => void;
 }
@@ -55,6 +59,7 @@ export function listeningShards(
 
 interface RunningShard {
   readonly control: MessagePort;
+  readonly queries: RemoteThread;
   /** Known once it listens. */
   thread: number | undefined;
 }
@@ -87,6 +92,17 @@ export class ShardPool {
     // The first one learns which port a 0 becomes.
     await this.#start(0);
     await Promise.all(Array.from({ length: this.#options.shardCount - 1 }, (_, index) => this.#start(index + 1)));
+  }
+
+  /** Whether a shard listens now: not while it is started again after a death. */
+  isListening(shard: number): boolean {
+    return this.#running.get(shard)?.thread !== undefined;
+  }
+
+  /** The shards that run now, to be asked by operators. */
+  get queried(): readonly QueriedThread[] {
+    const byNumber = [...this.#running].sort(([one], [other]) => one - other);
+    return byNumber.map(([, { queries }]) => queries);
   }
 
   /** Ends the thread of a shard that listens as a crash would; resolves when it is gone. For fault tests. */
@@ -134,6 +150,8 @@ export class ShardPool {
   async #run(shard: number, onMessage: (message: FromShard) => void): Promise<void> {
     const {
       memory,
+      seriesOf,
+      countsStreams,
       host,
       shardCount,
       prng,
@@ -144,10 +162,15 @@ export class ShardPool {
       reportDecisions,
     } = this.#options;
     const { port1: control, port2 } = new MessageChannel();
+    const { port1: asking, port2: asked } = new MessageChannel();
+    const queries = new RemoteThread(`shard-${shard}`, asking);
     const task: ShardTask = {
       memory,
+      series: seriesOf(shard),
+      countsStreams,
       shard,
       control: port2,
+      queries: asked,
       listen: { host, port: this.#port, reusePort: shardCount > 1 },
       seed: prng.nextU32(),
       requestBodySizeMax,
@@ -157,12 +180,13 @@ export class ShardPool {
       reportDecisions,
     };
     control.on("message", onMessage);
-    this.#running.set(shard, { control, thread: undefined });
+    this.#running.set(shard, { control, queries, thread: undefined });
     try {
-      await this.#workers.run(task, { transferList: [port2] });
+      await this.#workers.run(task, { transferList: [port2, asked] });
     } finally {
       this.#running.delete(shard);
       control.close();
+      queries.close();
     }
   }
 }

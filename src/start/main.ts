@@ -9,14 +9,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf } from "../base/errors.ts";
-import { choiceFlag, formatHelp, integerFlag, parseFlags, portFlag } from "../platform/flags.ts";
+import { EXIT_CODES } from "../platform/exit-codes.ts";
+import { choiceFlag, integerFlag, portFlag } from "../platform/flag-kinds.ts";
+import { formatHelp, parseFlags } from "../platform/flags.ts";
 import { endOnSignal } from "../platform/signals.ts";
 import { envoyConfig } from "./envoy-config.ts";
 import { type Program, startProgram } from "./program.ts";
 
 const HOST = "127.0.0.1";
 const MODEL = "simulated-8b";
-const EXIT_CODE_USAGE = 2;
 const CONNECT_PAUSE_MS = 50;
 
 const FLAGS = {
@@ -49,7 +50,9 @@ async function main(args: readonly string[]): Promise<void> {
   const flags = parseFlags(FLAGS, args);
   if (flags === undefined) {
     const about = "Runs simulated model servers, the picker and a proxy on this machine, and prints every decision.";
-    process.stdout.write(formatHelp({ usage: "npm start -- [flags]", about, table: FLAGS }));
+    process.stdout.write(
+      formatHelp({ usage: "npm start -- [flags]", about, groups: [{ title: "Flags", flags: FLAGS }] }),
+    );
     return;
   }
   endOnSignal(endAll);
@@ -104,7 +107,9 @@ async function startPicker({ servers, serverPort, grpcPort, healthPort, metricsP
   const endpointsFile = path.join(folder, "endpoints.yaml");
   writeFileSync(endpointsFile, JSON.stringify({ endpoints }, undefined, 2));
   const ports = ["--grpc-port", grpcPort, "--grpc-health-port", healthPort, "--metrics-port", metricsPort].map(String);
-  const args = ["--endpoints-file", endpointsFile, "--host", HOST, "--log-decisions", ...ports];
+  // The proxies of this program speak plaintext to it, and nobody else asks for its health.
+  const local = ["--secure-serving=false", "--drain-notice=0s"];
+  const args = ["--endpoints-file", endpointsFile, "--host", HOST, "--log-decisions", ...local, ...ports];
   mustRun(await startNode("picker", "main.js", args, print));
 }
 
@@ -247,5 +252,5 @@ function canConnect(port: number): Promise<boolean> {
 main(process.argv.slice(2)).catch(async (error: unknown) => {
   await endAll();
   process.stderr.write(`start: ${messageOf(error)}\n`);
-  process.exit(EXIT_CODE_USAGE);
+  process.exit(EXIT_CODES.usage.code);
 });

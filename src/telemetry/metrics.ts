@@ -1,20 +1,30 @@
 /**
- * Every metric, declared once: name, type, help, labels, and how its value is read. Nothing is counted here: hot
- * counters lie in the shared memory and are read when somebody scrapes, so a request pays for no metric object.
+ * What metrics are read from, and the metrics that only this picker has: name, type, help, labels, and how the value is
+ * read. Those of the Go picker are declared in `src/telemetry/metrics/`. Nothing is counted here: hot counters lie in
+ * shared memory and are read when somebody scrapes, so a request pays for no metric object.
  */
-import { type Metric, Registry } from "prom-client";
 import { ERROR_KINDS, type ErrorCode } from "../base/errors.ts";
 import type { SharedCounters } from "../wasm/counters.ts";
 import { layout } from "../wasm/layout.ts";
 import type { DegradedCode } from "./degraded-states.ts";
+import type { BuildInfo } from "./metrics/build-info.ts";
+import type { DataLayerErrors } from "./metrics/data-layer-errors.ts";
+import type { MetricDeclaration } from "./metrics/declaration.ts";
+import type { EndpointLoad, PoolGaugeValues } from "./metrics/pool-gauges.ts";
+import { FOLDED_KINDS } from "./series/columns.ts";
+import type { SeriesView } from "./series/series-view.ts";
 
 /** What the control thread knows beside the shared counters. */
 export interface FleetView {
   readonly endpoints: readonly {
     readonly name: string;
     readonly namespace: string;
+    readonly port: number;
     readonly slot: number;
+    readonly generation: number;
     readonly isReachable: boolean;
+    /** Undefined until the first scrape succeeds. */
+    readonly load: EndpointLoad | undefined;
   }[];
   /** Names by number; number 0 is "other". */
   readonly names: readonly string[];
@@ -36,14 +46,19 @@ export interface MetricSources {
   readonly control: Readonly<ControlCounters>;
   /** Degraded states by code with how many rows each has; 0 for those that do not hold. */
   readonly degraded: () => readonly { readonly code: DegradedCode; readonly count: number }[];
+  /** What shards count by labels. */
+  readonly series: SeriesView;
+  readonly poolName: string;
+  /** As last computed. */
+  readonly poolGauges: () => PoolGaugeValues;
+  readonly dataLayer: DataLayerErrors;
+  /** The plugin that the prefix index stands for. */
+  readonly prefixPlugin: { readonly name: string; readonly type: string };
+  readonly build: BuildInfo;
 }
 
-export interface MetricDeclaration {
-  readonly name: string;
-  readonly type: "counter" | "gauge";
-  readonly help: string;
-  /** The closed set of label names. */
-  readonly labels: readonly string[];
+/** A metric that only this picker has. */
+export interface OwnMetric extends MetricDeclaration {
   readonly read: (sources: MetricSources) => readonly Sample[];
 }
 
@@ -68,7 +83,7 @@ export const EXCHANGE_CAUSES = ["natural", "refused", "client-disconnect", "erro
 
 const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
 
-const shardCounter = (name: string, help: string, counter: number): MetricDeclaration => ({
+const shardCounter = (name: string, help: string, counter: number): OwnMetric => ({
   name,
   type: "counter",
   help,
@@ -76,7 +91,7 @@ const shardCounter = (name: string, help: string, counter: number): MetricDeclar
   read: ({ counters }) => one(counters.shards(counter)),
 });
 
-const indexCounter = (name: string, help: string, counter: number): MetricDeclaration => ({
+const indexCounter = (name: string, help: string, counter: number): OwnMetric => ({
   name,
   type: "counter",
   help,
@@ -84,7 +99,7 @@ const indexCounter = (name: string, help: string, counter: number): MetricDeclar
   read: ({ counters }) => one(counters.index(counter)),
 });
 
-export const METRICS: readonly MetricDeclaration[] = [
+export const OWN_METRICS: readonly OwnMetric[] = [
   shardCounter("endpoint_picker_picks_total", "Requests for which an endpoint was picked.", layout.SHARD_COUNTER_PICKS),
   shardCounter(
     "endpoint_picker_pick_batches_total",
@@ -282,18 +297,11 @@ export const METRICS: readonly MetricDeclaration[] = [
     labels: ["state"],
     read: ({ degraded }) => degraded().map(({ code, count }) => ({ labels: { state: code }, value: count })),
   },
+  {
+    name: "endpoint_picker_series_folded_total",
+    type: "counter",
+    help: "Values counted under other because a shard's series table had no room for their labels, by table.",
+    labels: ["table"],
+    read: ({ series }) => FOLDED_KINDS.map((kind) => ({ labels: { table: kind }, value: series.folded(kind) })),
+  },
 ];
-
-/** A registry whose metrics read their sources when they are scraped. */
-export function createMetricsRegistry(sources: MetricSources): Registry {
-  const registry = new Registry();
-  for (const declaration of METRICS) {
-    const metric = {
-      name: declaration.name,
-      get: async () => ({ ...declaration, aggregator: "sum", values: declaration.read(sources) }),
-    };
-    // A prom-client metric is whatever has a name and a get(); its own classes would count a second time.
-    registry.registerMetric(metric as unknown as Metric);
-  }
-  return registry;
-}

@@ -6,6 +6,7 @@ export class SharedCounters {
   readonly #kernel: Kernel;
   readonly #shards: BigUint64Array[];
   readonly #nameRequests: Uint32Array[];
+  readonly #inFlightRequests: Uint32Array[];
   readonly #inFlightTokens: Uint32Array[];
   readonly #index: BigUint64Array;
   readonly #indexKeyCount: Uint32Array;
@@ -24,6 +25,9 @@ export class SharedCounters {
       (at) => new BigUint64Array(buffer, at + layout.SHARD_COUNTERS, layout.SHARD_COUNTERS_COUNT),
     );
     this.#nameRequests = bases.map((at) => new Uint32Array(buffer, at + layout.SHARD_NAME_REQUESTS, layout.NAMES_MAX));
+    this.#inFlightRequests = bases.map(
+      (at) => new Uint32Array(buffer, at + layout.SHARD_IN_FLIGHT_REQUESTS, layout.ENDPOINTS_MAX),
+    );
     this.#inFlightTokens = bases.map(
       (at) => new Uint32Array(buffer, at + layout.SHARD_IN_FLIGHT_TOKENS, layout.ENDPOINTS_MAX),
     );
@@ -34,6 +38,20 @@ export class SharedCounters {
   /** Sum of `layout.SHARD_COUNTER_…` over the shards. */
   shards(counter: number): number {
     return sum(this.#shards.map((counters) => Number(counters[counter] ?? 0n)));
+  }
+
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  /** `layout.SHARD_COUNTER_…` of one shard. */
+  ofShard(shard: number, counter: number): number {
+    return Number(this.#shards[shard]?.[counter] ?? 0n);
+  }
+
+  /** Requests that one shard has in flight, to all endpoints. */
+  inFlightOfShard(shard: number): number {
+    return sum([...(this.#inFlightRequests[shard] ?? [])]);
   }
 
   /** `layout.INDEX_COUNTER_…` */

@@ -18,7 +18,7 @@ export class IndexControl {
   /** Asks for all blocks that this generation of the slot holds to be dropped. */
   requestClear(slot: number, generation: number): void {
     Atomics.store(this.#clearRequests, slot, generation);
-    this.#wake();
+    this.wake();
   }
 
   isCleared(slot: number, generation: number): boolean {
@@ -28,10 +28,11 @@ export class IndexControl {
   /** Asks the writer's task to return. */
   requestEnd(): void {
     Atomics.store(this.#shutdown, 0, 1);
-    this.#wake();
+    this.wake();
   }
 
-  #wake(): void {
+  /** Makes the writer look at what it is asked. */
+  wake(): void {
     Atomics.store(this.#doorbell, 0, 0);
     Atomics.notify(this.#doorbell, 0);
   }

@@ -59,6 +59,13 @@ export interface Kernel {
   /** Writes the lane's keys, newest first, to `target`; returns their count. For tests. */
   laneKeys(slot: number, target: number, max: number): number;
   checkLanes(report: number): number;
+  // prometheus-scan: over the control thread's private memory only
+  /** Readies a window for a new exposition of the engine whose wanted series stand in `table`. */
+  expositionBegin(window: number, table: number): void;
+  /** Takes the next `size` bytes, which lie at `from` of EXPOSITION_CHUNK. */
+  expositionFeed(window: number, from: number, size: number): void;
+  /** Takes a last line without an end; the window's results are complete. */
+  expositionEnd(window: number): void;
   // json-scan
   /** Readies a stream window for a new body of the given API (`layout.API_…`). */
   scanBegin(shard: number, window: number, api: number, blockSize: number): void;

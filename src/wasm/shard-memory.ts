@@ -101,6 +101,11 @@ export class ShardMemory {
     return Atomics.load(this.#activePolicy, 0);
   }
 
+  /** Bytes of a block of a prompt under a policy. */
+  blockSize(policy: number): number {
+    return this.#policyU32(policy, layout.POLICY_BLOCK_SIZE);
+  }
+
   /** Takes a window for a body of the given API (`layout.API_…`); undefined when all are taken. */
   acquireWindow(api: number, policy: number): number | undefined {
     const window = this.#freeWindows.pop();

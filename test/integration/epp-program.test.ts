@@ -15,7 +15,10 @@ afterEach(async () => {
   await closeSimulators();
 });
 
-const FREE_PORTS = ["--host", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"];
+const FREE_PORTS = [
+  ...["--host", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
+  ...["--secure-serving=false", "--drain-notice=0s"],
+];
 
 interface ServingProgram {
   readonly program: TestProgram;
@@ -34,7 +37,7 @@ async function startPicker(args: readonly string[] = []): Promise<ServingProgram
 
 describe("the picker's program, told what it cannot do,", () => {
   const CASES: readonly { name: string; args: () => string[]; says: string[] }[] = [
-    { name: "an unknown flag", args: () => ["--no-such-flag"], says: ["--no-such-flag", "known flags: "] },
+    { name: "an unknown flag", args: () => ["--no-such-flag"], says: ["there is no flag --no-such-flag", "--help"] },
     { name: "no endpoints file", args: () => [], says: ["--endpoints-file is required"] },
     {
       name: "a missing endpoints file",

@@ -56,6 +56,7 @@ export async function startTestEpp(
     parserTypes: DEFAULT_PARSER_TYPES,
     honoursSubsetHint: true,
     emitEndpointScores: false,
+    enablePprof: true,
     onDecisionLine: (line) => decisionLines.push(line),
     logger,
     clock: systemClock,

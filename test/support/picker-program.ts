@@ -15,6 +15,7 @@ export async function startPickerProgram(
   args: readonly string[] = [],
 ): Promise<PickerProgram> {
   const program = runProgram("main.js", [
+    ...["--secure-serving=false", "--drain-notice=0s"],
     ...["--endpoints-file", writeEndpointsFile(endpoints), "--host", LOOPBACK],
     ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0", "--shards", "1", ...args],
   ]);

@@ -39,7 +39,8 @@ describe("index writer's thread", () => {
       shard.once("error", reject);
     });
     // Blocks this thread. Each wake-up that is missed costs a second: the test would run into its time limit.
-    await runIndexWriter({ memory: kernel.memory, lanes: { blocksPerEndpoint: 100, blocksTotal: 1_000 } });
+    const queries = new MessageChannel().port1;
+    await runIndexWriter({ memory: kernel.memory, lanes: { blocksPerEndpoint: 100, blocksTotal: 1_000 }, queries });
     expect(await ended).toBe(0);
     expect(index.counter(layout.INDEX_COUNTER_RECORDS)).toBe(PICKS);
     expect(index.depths(chain, [0, 5, 9, 10])).toEqual([40, 40, 40, 0]);

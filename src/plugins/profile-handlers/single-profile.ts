@@ -1,15 +1,18 @@
 /** Runs the only profile once; its pick is the answer. */
 import { ConfigError } from "../../base/errors.ts";
-import { type NoParameters, noParameters } from "../../framework/parameters.ts";
+import { ignoredParameters, warnOfIgnored } from "../../framework/parameters.ts";
 import type { PluginDefinition } from "../../framework/plugin.ts";
 
-export const singleProfileHandler: PluginDefinition<NoParameters> = {
-  facets: ["profile-handler"],
+export const singleProfileHandler: PluginDefinition = {
   type: "single-profile-handler",
   stability: "stable",
   summary: "Runs the only profile; its pick is the answer.",
-  parameters: noParameters,
-  create: () => ({ profileHandler: { checkProfiles } }),
+  facets: ["profile-handler"],
+  parameters: ignoredParameters,
+  create: (parameters, context) => {
+    warnOfIgnored(parameters, context);
+    return { profileHandler: { checkProfiles } };
+  },
 };
 
 function checkProfiles(profileNames: readonly string[]): void {

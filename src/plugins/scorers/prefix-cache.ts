@@ -1,9 +1,11 @@
 /** Prefers endpoints that already hold the beginning of the prompt in their KV cache. */
 import { z } from "zod";
 import { prefixMatch } from "../../framework/attributes.ts";
+import { producerName } from "../../framework/parameters.ts";
 import type { PluginDefinition } from "../../framework/plugin.ts";
 
 export interface PrefixCacheParameters {
+  readonly prefixMatchInfoProducerName?: string | undefined;
   /** Share of the score that grows with the length of the match instead of its fraction, 0 to 1. */
   readonly matchLengthWeight: number;
   /** Match length, in tokens, at which that share is full. */
@@ -20,8 +22,11 @@ export const prefixCacheScorer: PluginDefinition<PrefixCacheParameters> = {
   stability: "stable",
   summary: "Prefers endpoints that already hold the beginning of the prompt.",
   facets: ["scorer"],
-  consumes: () => ({ required: [{ key: prefixMatch }] }),
+  consumes: ({ prefixMatchInfoProducerName }) => ({
+    required: [{ key: prefixMatch, producer: prefixMatchInfoProducerName }],
+  }),
   parameters: z.strictObject({
+    prefixMatchInfoProducerName: producerName,
     matchLengthWeight: z.number().min(0).max(1).default(0),
     matchLengthScaleTokens: z.number().positive().default(8192),
   }),

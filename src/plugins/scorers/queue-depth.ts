@@ -1,6 +1,6 @@
 /** Prefers endpoints with short queues: 1 for the shortest among the candidates, 0 for the longest. */
 import { queueDepthRequests } from "../../framework/attributes.ts";
-import { type NoParameters, noParameters } from "../../framework/parameters.ts";
+import { ignoredParameters, warnOfIgnored } from "../../framework/parameters.ts";
 import type { PluginDefinition } from "../../framework/plugin.ts";
 
 /**
@@ -10,12 +10,15 @@ import type { PluginDefinition } from "../../framework/plugin.ts";
  * An unknown q (never scraped, or stale) scores the mean of the known ones, or 1 when none is known. Source of the
  * formula: the Go picker's scorer of the same type, which counts an unknown queue as empty.
  */
-export const queueDepthScorer: PluginDefinition<NoParameters> = {
+export const queueDepthScorer: PluginDefinition = {
   type: "queue-scorer",
   stability: "stable",
   summary: "Prefers endpoints with short queues.",
-  consumes: () => ({ required: [{ key: queueDepthRequests }] }),
   facets: ["scorer"],
-  parameters: noParameters,
-  create: () => ({ scorer: { op: "queueDepth" } }),
+  consumes: () => ({ required: [{ key: queueDepthRequests }] }),
+  parameters: ignoredParameters,
+  create: (parameters, context) => {
+    warnOfIgnored(parameters, context);
+    return { scorer: { op: "queueDepth" } };
+  },
 };

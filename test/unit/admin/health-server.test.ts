@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
+import type { AdminServer } from "../../../src/admin/admin-server.ts";
 import { startHealthServer } from "../../../src/admin/health-server.ts";
-import type { AdminServer } from "../../../src/admin/metrics-server.ts";
 import { ConfigError } from "../../../src/base/errors.ts";
 import { healthRequestOracle, healthResponseOracle } from "../../support/ext-proc-oracle.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../../src/base/errors.ts";
 import { BUILTIN_PLUGINS } from "../../../src/builtins.ts";
-import type { SchedulingConfig, PluginInstance, ProfilePlugin } from "../../../src/config/config.ts";
+import type { PluginInstance, ProfilePlugin, SchedulingConfig } from "../../../src/config/config.ts";
 import { DEFAULT_CONFIG } from "../../../src/config/defaults.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { compilePolicy } from "../../../src/scheduling/policy.ts";

@@ -50,6 +50,7 @@ function endpointAt(port: number, name = "sim-0"): Endpoint {
     slot: 0 as Slot,
     generation: 1,
     isReachable: true,
+    scrapeFailure: undefined,
     scraped: undefined,
   };
 }

@@ -1,7 +1,7 @@
 /** Documents and comments say what is so: links lead somewhere, paths and metrics exist, tables show the code. */
 import path from "node:path";
 import { GENERATED_TABLES, replaceTable } from "../../../../scripts/generated-tables.ts";
-import { METRICS } from "../../../../src/telemetry/metrics.ts";
+import { METRICS } from "../../../../src/telemetry/metrics/all-metrics.ts";
 import { type Finding, findMatches, type Project, type ProjectFile } from "../project.ts";
 import type { Rule } from "../rule.ts";
 

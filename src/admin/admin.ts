@@ -1,0 +1,125 @@
+/**
+ * The admin server as the picker has it: its pages over what the control thread knows and can ask. What a page shows is
+ * in src/admin/pages/; how they are served, in admin-server.ts.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Endpoint } from "../endpoints/registry.ts";
+import { answerQueries } from "../platform/answer-queries.ts";
+import { localThread, type QueriedThread } from "../platform/thread-queries.ts";
+import { readVersions } from "../platform/versions.ts";
+import type { HealthDetails } from "../telemetry/health-details.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { SharedCounters } from "../wasm/counters.ts";
+import { layout } from "../wasm/layout.ts";
+import { type AdminServer, type AdminTls, startAdminServer } from "./admin-server.ts";
+import { readBlocksHeld } from "./blocks-held.ts";
+import type { MetricsSource } from "./metrics-source.ts";
+import { capturePages } from "./pages/captures.ts";
+import { configPage } from "./pages/config.ts";
+import { endpointsPage } from "./pages/endpoints.ts";
+import { healthPage, type Phase, type ShardHealth } from "./pages/health.ts";
+import { indexPage } from "./pages/index.ts";
+import { metricsPage } from "./pages/metrics.ts";
+import { pluginStatesPage } from "./pages/plugin-states.ts";
+
+/** Log lines about visitors over a bound are this far apart at least; between them they are counted. */
+const OVERLOAD_LOG_MS = 60_000;
+
+export interface AdminOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: AdminTls | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsSource;
+  readonly phase: () => Phase;
+  readonly degraded: HealthDetails;
+  readonly endpoints: () => readonly Endpoint[];
+  readonly counters: SharedCounters;
+  readonly isListening: (shard: number) => boolean;
+  /** JSON of the states of the control thread's plugins. */
+  readonly pluginStates: () => string;
+  /** The configuration in force, with every default. */
+  readonly effectiveConfig: () => unknown;
+  /** The shards that run. */
+  readonly shards: () => readonly QueriedThread[];
+  /** The index writer, while it runs. */
+  readonly indexWriter: () => QueriedThread | undefined;
+  /** Whether there are pages of profiles. */
+  readonly hasCaptures: boolean;
+}
+
+/** Throws a ConfigError when the port cannot be had. */
+export function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { host, port, tls, clock, phase } = options;
+  const overload = new OverloadCounts(options);
+  const control = localThread("control", answerQueries(options));
+  const pages = [
+    metricsPage(options.metrics),
+    healthPage({
+      clock,
+      startedAtWallMs: clock.wallMs() - clock.nowMs(),
+      versions: readVersions(layout.LAYOUT_VERSION),
+      phase,
+      degraded: options.degraded,
+      shards: () => shardHealth(options),
+      overload: () => overload.counts,
+    }),
+    endpointsPage({
+      clock,
+      endpoints: options.endpoints,
+      inFlight: (slot) => ({
+        requests: options.counters.inFlightRequests(slot),
+        tokens: options.counters.inFlightTokens(slot),
+      }),
+      blocksHeld: (signal) => readBlocksHeld(options.indexWriter(), clock, signal),
+    }),
+    pluginStatesPage(() => [control, ...options.shards()]),
+    configPage(options.effectiveConfig),
+    ...(options.hasCaptures ? capturePages(() => allThreads(control, options)) : []),
+  ];
+  return startAdminServer({
+    host,
+    port,
+    tls,
+    clock,
+    pages: [...pages, indexPage(pages)],
+    isStarted: () => phase() !== "starting",
+    onOverload: (what) => overload.count(what),
+  });
+}
+
+function allThreads(control: QueriedThread, { shards, indexWriter }: AdminOptions): readonly QueriedThread[] {
+  const writer = indexWriter();
+  return writer === undefined ? [control, ...shards()] : [control, ...shards(), writer];
+}
+
+function shardHealth({ counters, isListening }: AdminOptions): ShardHealth[] {
+  return Array.from({ length: counters.shardCount }, (_, shard) => {
+    const opened = counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED);
+    return {
+      name: `shard-${shard}`,
+      isListening: isListening(shard),
+      streamsOpen: opened - counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_CLOSED),
+      inFlightRequests: counters.inFlightOfShard(shard),
+    };
+  });
+}
+
+class OverloadCounts {
+  readonly counts: Record<string, number> = {};
+  readonly #options: Pick<AdminOptions, "clock" | "logger">;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: Pick<AdminOptions, "clock" | "logger">) {
+    this.#options = options;
+  }
+
+  count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+    const { clock, logger } = this.#options;
+    if (clock.nowMs() - this.#loggedAtMs < OVERLOAD_LOG_MS) return;
+    this.#loggedAtMs = clock.nowMs();
+    logger.warn({ ...this.counts }, "the metrics port turns visitors away: too many at once, or too slow");
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * `/debug/endpoints`: every endpoint as decisions see it: address, labels, slot, whether and when it was scraped, what
+ * the scrape said, what is in flight to it, and how many blocks it is taken to hold. One piece per endpoint.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Endpoint } from "../../endpoints/registry.ts";
+import { hostPort } from "../../framework/endpoint.ts";
+import { type AdminPage, JSON_TYPE } from "../page.ts";
+
+export interface EndpointsPageOptions {
+  readonly clock: Clock;
+  readonly endpoints: () => readonly Endpoint[];
+  readonly inFlight: (slot: number) => { readonly requests: number; readonly tokens: number };
+  /** Blocks that each slot is taken to hold; undefined when that cannot be had now. */
+  readonly blocksHeld: (signal: AbortSignal) => Promise<readonly number[] | undefined>;
+}
+
+export function endpointsPage(options: EndpointsPageOptions): AdminPage {
+  return {
+    path: "/debug/endpoints",
+    summary: "Every endpoint: address, labels, scraped values and their age, what is in flight, blocks held.",
+    isEarly: true,
+    contentType: JSON_TYPE,
+    async *answer({ signal }) {
+      const held = await options.blocksHeld(signal);
+      let separator = "";
+      yield '{"endpoints": [';
+      for (const endpoint of options.endpoints()) {
+        yield `${separator}\n  ${JSON.stringify(describe(endpoint, held, options))}`;
+        separator = ",";
+      }
+      yield "\n]}\n";
+    },
+  };
+}
+
+/** What is unknown is null, so that it can be told from 0. */
+function describe(endpoint: Endpoint, held: readonly number[] | undefined, options: EndpointsPageOptions): unknown {
+  const { id, spec, slot, generation, isReachable, scraped, scrapeFailure } = endpoint;
+  const { scrapedAtMs, ...values } = scraped ?? {};
+  const ageMs = scrapedAtMs === undefined ? undefined : Math.round(options.clock.nowMs() - scrapedAtMs);
+  const inFlight = options.inFlight(slot);
+  return {
+    id,
+    address: hostPort(spec),
+    labels: spec.labels,
+    slot,
+    generation,
+    isReachable,
+    scrapeFailure: isReachable ? undefined : scrapeFailure,
+    scrapeAgeMs: ageMs ?? null,
+    scraped: nulls(values),
+    inFlightRequests: inFlight.requests,
+    inFlightTokens: inFlight.tokens,
+    blocksHeld: held?.[slot] ?? null,
+  };
+}
+
+function nulls(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value ?? null]));
+}

@@ -1,0 +1,34 @@
+/**
+ * `/debug/plugins/state`: what plugins say about themselves (`dumpState`), from the control thread and each shard. One
+ * piece per thread. A thread that does not answer is named with the reason, and does not keep the others out.
+ */
+import { messageOf } from "../../base/errors.ts";
+import type { QueriedThread } from "../../platform/thread-queries.ts";
+import { type AdminPage, JSON_TYPE } from "../page.ts";
+
+export function pluginStatesPage(threads: () => readonly QueriedThread[]): AdminPage {
+  return {
+    path: "/debug/plugins/state",
+    summary: "State of the plugins, in the control thread and in each shard.",
+    isEarly: false,
+    contentType: JSON_TYPE,
+    async *answer({ signal }) {
+      let separator = "{";
+      for (const thread of threads()) {
+        yield `${separator}\n  ${JSON.stringify(thread.name)}: ${await readStates(thread, signal)}`;
+        separator = ",";
+      }
+      yield "\n}\n";
+    },
+  };
+}
+
+async function readStates(thread: QueriedThread, signal: AbortSignal): Promise<string> {
+  try {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of thread.ask({ kind: "plugin-states" }, signal)) pieces.push(piece);
+    return Buffer.concat(pieces).toString();
+  } catch (error) {
+    return JSON.stringify({ error: messageOf(error) });
+  }
+}

@@ -1,0 +1,22 @@
+/** Prefers endpoints that work on few requests: 1 for the fewest among the candidates, 0 for the most. */
+import { runningRequests } from "../../framework/attributes.ts";
+import { ignoredParameters, warnOfIgnored } from "../../framework/parameters.ts";
+import type { PluginDefinition } from "../../framework/plugin.ts";
+
+/**
+ * score = (max − r) / (max − min), r the requests that an endpoint runs, as scraped; equal ones score 1. An unknown r
+ * (never scraped, or stale) scores the mean of the known ones, or 1 when none is known. Source of the formula: the Go
+ * picker's scorer of the same type.
+ */
+export const runningRequestsScorer: PluginDefinition = {
+  type: "running-requests-size-scorer",
+  stability: "stable",
+  summary: "Prefers endpoints that work on few requests.",
+  facets: ["scorer"],
+  consumes: () => ({ required: [{ key: runningRequests }] }),
+  parameters: ignoredParameters,
+  create: (parameters, context) => {
+    warnOfIgnored(parameters, context);
+    return { scorer: { op: "runningRequests" } };
+  },
+};

@@ -1,0 +1,69 @@
+/**
+ * The metrics page: all families, made and sent in slices, so that the thread that makes it does other things between
+ * two of them, however many series there are. A page that nobody reads on is not made to its end.
+ */
+import { setImmediate } from "node:timers/promises";
+import type { MetricSources } from "../metrics.ts";
+import { ownFamilies } from "./own-families.ts";
+import { poolFamilies } from "./pool-families.ts";
+import { processMetrics } from "./process-metrics.ts";
+import { RequestFamilies } from "./request-families.ts";
+
+export interface MetricsPageOptions {
+  /** Expose each metric under the name that older dashboards know, too. */
+  readonly withTwins: boolean;
+  /** Expose metrics of ext_proc streams. */
+  readonly withStreams: boolean;
+}
+
+/** Characters of a slice: some 0.3 ms of work (`bench/micro/exposition`). A piece may exceed it by a few KB. */
+const SLICE_SIZE_MAX = 64 * 1024;
+
+/** Pieces of a slice, for those that turn out empty. */
+const SLICE_PIECES_MAX = 256;
+
+/** Rows of shards that are taken in at once. */
+const TAKE_IN_MAX = 512;
+
+export class MetricsPage {
+  readonly contentType = "text/plain; version=0.0.4; charset=utf-8";
+  readonly #sources: MetricSources;
+  readonly #options: MetricsPageOptions;
+  readonly #requests: RequestFamilies;
+
+  constructor(sources: MetricSources, options: MetricsPageOptions) {
+    this.#sources = sources;
+    this.#options = options;
+    this.#requests = new RequestFamilies(sources.series, options);
+  }
+
+  /** The page as it is now, to be read slice by slice; each slice is made in an event-loop turn of its own. */
+  async *expose(): AsyncGenerator<string, void, undefined> {
+    let slice = await processMetrics();
+    let pieces = 0;
+    for (const piece of this.#pieces()) {
+      slice += piece;
+      pieces++;
+      if (slice.length < SLICE_SIZE_MAX && pieces < SLICE_PIECES_MAX) continue;
+      if (slice !== "") yield slice;
+      await setImmediate();
+      slice = "";
+      pieces = 0;
+    }
+    yield slice;
+  }
+
+  /** The whole page in one text: for tests, and for whoever can wait. */
+  async metrics(): Promise<string> {
+    let text = "";
+    for await (const slice of this.expose()) text += slice;
+    return text;
+  }
+
+  *#pieces(): Iterable<string> {
+    while (this.#sources.series.takeIn(TAKE_IN_MAX)) yield "";
+    yield* ownFamilies(this.#sources);
+    yield* poolFamilies(this.#sources, this.#options);
+    yield* this.#requests.pieces();
+  }
+}
