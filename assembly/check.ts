@@ -45,10 +45,15 @@ import {
   REF_ONE,
   REF_SET,
   REF_TWO,
+  SESSION_BUCKET,
+  SESSION_SIZE,
+  SESSIONS,
+  SESSIONS_MAX,
   SETS_MAX,
 } from "./layout";
 import { keyTable, keyTableMask } from "./memory";
 import { findRef, setMask } from "./prefix-index";
+import { bucketOf } from "./sessions";
 
 const M_KEY_TABLE: u32 = 10;
 const M_REFS: u32 = 13;
@@ -56,6 +61,7 @@ const M_SET_REFS: u32 = 14;
 const M_SET_CONSERVATION: u32 = 15;
 const M_INTERNED: u32 = 16;
 const M_LANES: u32 = 17;
+const M_SESSIONS: u32 = 20;
 
 /** Marks a set as seen in the queue, in the word that counts its refs. */
 const SEEN: u32 = 0x80000000;
@@ -100,6 +106,18 @@ export function laneKeys(slot: u32, target: usize, max: u32): u32 {
     entry = load<u32>(entryAddress(entry) + LANE_ENTRY_OLDER);
   }
   return count;
+}
+
+/** M20. 0 when it holds; where it broke, the entry's number, goes to `report`. */
+export function checkSessions(report: usize): u32 {
+  for (let entry: u32 = 0; entry < SESSIONS_MAX; entry++) {
+    const at = <usize>SESSIONS + <usize>entry * SESSION_SIZE;
+    const key = load<u64>(at);
+    if (key != 0 && bucketOf(key) != at - <usize>(entry & (SESSION_BUCKET - 1)) * SESSION_SIZE) {
+      return fail(report, entry, M_SESSIONS);
+    }
+  }
+  return 0;
 }
 
 /** M10 and M13. Counts on the way how many keys name each set. */

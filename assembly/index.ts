@@ -3,11 +3,15 @@
  */
 
 export { hashBlocks, hashBytes } from "./block-hash";
-export { checkIndex, checkLanes, laneKeys } from "./check";
+export { releasePick, releaseTokens } from "./charges";
+export { checkIndex, checkLanes, checkSessions, laneKeys } from "./check";
 export { scanBegin, scanBody } from "./json-scan";
 export { laneEvict, laneFullest, laneInsert, laneMatch, lanesInit } from "./lanes";
 export * from "./layout";
 export { matchKeys, matchKeysLinear, overlayMatch, readBegin, readEnd, ringPush } from "./prefix-index";
 export { nextClearRequest, raiseEpoch, removeBlocks, storeBlocks, writerReset } from "./prefix-index-writer";
+export { setAttribute } from "./programs";
 export { expositionBegin, expositionEnd, expositionFeed } from "./prometheus-scan";
-export { decideBatch, inFlightRequests, releasePick, resetShard } from "./schedule";
+export { meanUtilization, poolSaturation } from "./saturation";
+export { decideBatch, inFlightRequests, resetShard } from "./schedule";
+export { stageAnswer, stageBegin, stageFilter, stagePick, stageScore, stageTotal } from "./stages";

@@ -4,17 +4,17 @@
  * ever written a second time. Who writes which region, and the invariants M1…, are in `assembly/README.md`.
  *
  *  0        64 KiB                                                                                    end
- *  ├────────┼────────┬──────────┬───────────┬───────┬──────────────┬──────────────────┬─────────────────┤
- *  │ guard  │ header │ policies │ endpoints │ names │ index sets   │ shard 0 … N − 1  │ index key table │
- *  └────────┴────────┴──────────┴───────────┴───────┴──────────────┴──────────────────┴─────────────────┘
- *   never    control   control    control    control  index writer   that shard         index writer
+ *  ├────────┼────────┬──────────┬───────────┬───────┬──────────┬────────────┬─────────────────┬─────────────────┤
+ *  │ guard  │ header │ policies │ endpoints │ names │ sessions │ index sets │ shard 0 … N − 1 │ index key table │
+ *  └────────┴────────┴──────────┴───────────┴───────┴──────────┴────────────┴─────────────────┴─────────────────┘
+ *   never    control   control    control    control  any shard  index writer   that shard        index writer
  *   written
  *
  * Everything up to the index sets has a fixed place. The shards and the key table are sized at start
  * (`planMemory`), and their bases stand in the header.
  */
 
-export const LAYOUT_VERSION: u32 = 1;
+export const LAYOUT_VERSION: u32 = 2;
 
 // ── Capacities ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -42,8 +42,26 @@ export const PART_SIZE_MAX: u32 = 0x3ffffffc;
 export const PICKS_MAX: u32 = 256;
 /** Endpoints that one pick can name. */
 export const TARGETS_MAX: u32 = 16;
+/** Profiles of one policy. */
+export const PROFILES_MAX: u32 = 8;
+/** Filters of one profile. */
+export const FILTERS_MAX: u32 = 16;
 /** Scorers of one profile. */
 export const SCORERS_MAX: u32 = 16;
+/** Numbers that a filter, scorer or detector is set up with. */
+export const PARAMETERS_MAX: u32 = 6;
+/** Label masks of one policy. */
+export const LABEL_MASKS_MAX: u32 = 32;
+/** Endpoint masks that one request can bring along. */
+export const REQUEST_MASKS_MAX: u32 = 4;
+/** Sessions that one request can belong to. */
+export const REQUEST_SESSIONS_MAX: u32 = 4;
+/** Columns for numbers that only some configurations have: labels, scraped custom metrics, plugins' own. */
+export const ATTRIBUTES_MAX: u32 = 64;
+/** Adapters, and models, that are known of one endpoint. Further ones are counted and left out. */
+export const ENDPOINT_NAMES_MAX: u32 = 64;
+/** Sessions that are remembered at once. */
+export const SESSIONS_MAX: u32 = 65536;
 /** Compiled policies kept: the active one, and older ones that requests in flight still finish on. */
 export const POLICIES_MAX: u32 = 8;
 /** Names (models) that have a number of their own; further ones are counted together as number 0, "other". */
@@ -95,30 +113,53 @@ export const HEADER_ACTIVE_POLICY: u32 = 32;
 export const HEADER_SHUTDOWN: u32 = 36;
 
 // ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-// One compiled policy, 1 KiB. Written by the control thread before its number becomes active, never changed after (M3).
-// A number is used again only when no request in flight holds it.
-//  0           4            8         12       16            20           24
-//  ├───────────┼────────────┼─────────┼────────┼─────────────┼────────────┼────────────┬ … ┬───────────────────┐
-//  │ blockSize │ blocksMax  │ staleMs │ picker │ scorerCount │ tokenBytes │ targetsMax │   │ scorers[16] at 64 │
-//  └───────────┴────────────┴─────────┴────────┴─────────────┴────────────┴────────────┴ … ┴───────────────────┘
-//  blockSize in bytes. tokenBytes: bytes that count as one token when load is estimated.
-//  A scorer, 32 bytes: op u32 | 0 u32 | weight f64 | parameter0 f64 | parameter1 f64
+// One compiled policy. Written by the control thread before its number becomes active, never changed after (M3). A
+// number is used again only when no shard holds it (M18).
+//  0           4            8         12          16                20             24      32            64
+//  ├───────────┼────────────┼─────────┼───────────┼─────────────────┼──────────────┼───────┼─────────────┼──────────┐
+//  │ blockSize │ blocksMax  │ staleMs │ tokenSize │ outputTokensMax │ profileCount │ flags │ outputRatio │ detector │
+//  └───────────┴────────────┴─────────┴───────────┴─────────────────┴──────────────┴───────┴─────────────┴──────────┘
+//  blockSize in bytes. tokenSize: bytes that count as one token. outputRatio f64: estimated output tokens per prompt
+//  token, charged up to outputTokensMax. detector: a program. Then the profiles, at POLICY_PROFILES:
+//  0        4            8             12           16                         64               1344
+//  ├────────┼────────────┼─────────────┼────────────┼──────────────────────────┼────────────────┼───────────────┐
+//  │ picker │ targetsMax │ filterCount │ scorerCount│                          │ filters[16]    │ scorers[16]   │
+//  └────────┴────────────┴─────────────┴────────────┴──────────────────────────┴────────────────┴───────────────┘
+//  A program (filter, scorer, detector), 80 bytes; which of the numbers it uses stands with its operation:
+//  0    4      8        12        16           24                    72
+//  ├────┼──────┼────────┼─────────┼────────────┼─────────────────────┼───┐
+//  │ op │ mask │ column │ operand │ weight f64 │ parameters f64[6]   │   │
+//  └────┴──────┴────────┴─────────┴────────────┴─────────────────────┴───┘
 export const POLICIES: u32 = HEADER + HEADER_SIZE;
-export const POLICY_STRIDE: u32 = 1024;
 export const POLICY_BLOCK_SIZE: u32 = 0;
 export const POLICY_BLOCKS_MAX: u32 = 4;
 export const POLICY_STALE_MS: u32 = 8;
-export const POLICY_PICKER: u32 = 12;
-export const POLICY_SCORER_COUNT: u32 = 16;
-export const POLICY_TOKEN_SIZE: u32 = 20;
+export const POLICY_TOKEN_SIZE: u32 = 12;
+export const POLICY_OUTPUT_TOKENS_MAX: u32 = 16;
+export const POLICY_PROFILE_COUNT: u32 = 20;
+export const POLICY_FLAGS: u32 = 24;
+export const POLICY_OUTPUT_RATIO: u32 = 32;
+export const POLICY_DETECTOR: u32 = 64;
+export const POLICY_PROFILES: u32 = 256;
+export const PROGRAM_STRIDE: u32 = 80;
+export const PROGRAM_OP: u32 = 0;
+export const PROGRAM_MASK: u32 = 4;
+export const PROGRAM_COLUMN: u32 = 8;
+export const PROGRAM_OPERAND: u32 = 12;
+export const PROGRAM_WEIGHT: u32 = 16;
+export const PROGRAM_PARAMETERS: u32 = 24;
+export const PROFILE_PICKER: u32 = 0;
 /** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
-export const POLICY_TARGETS_MAX: u32 = 24;
-export const POLICY_SCORERS: u32 = 64;
-export const SCORER_STRIDE: u32 = 32;
-export const SCORER_OP: u32 = 0;
-export const SCORER_WEIGHT: u32 = 8;
-export const SCORER_PARAMETER0: u32 = 16;
-export const SCORER_PARAMETER1: u32 = 24;
+export const PROFILE_TARGETS_MAX: u32 = 4;
+export const PROFILE_FILTER_COUNT: u32 = 8;
+export const PROFILE_SCORER_COUNT: u32 = 12;
+export const PROFILE_FILTERS: u32 = 64;
+export const PROFILE_SCORERS: u32 = PROFILE_FILTERS + FILTERS_MAX * PROGRAM_STRIDE;
+export const PROFILE_STRIDE: u32 = PROFILE_SCORERS + SCORERS_MAX * PROGRAM_STRIDE;
+export const POLICY_STRIDE: u32 = (POLICY_PROFILES + PROFILES_MAX * PROFILE_STRIDE + 1023) & ~1023;
+
+/** Picks that find no cached block anywhere are noted in the order of use: a scorer of the policy asks for it. */
+export const POLICY_NOTES_COLD_PICKS: u32 = 1;
 
 export const SCORER_QUEUE_DEPTH: u32 = 1;
 export const SCORER_KV_CACHE_UTILIZATION: u32 = 2;
@@ -129,7 +170,7 @@ export const SCORER_LOAD_AWARE: u32 = 6;
 export const SCORER_ACTIVE_REQUEST: u32 = 7;
 export const SCORER_TOKEN_LOAD: u32 = 8;
 export const SCORER_NO_HIT_LRU: u32 = 9;
-/** 1 for the endpoints of a request mask, 0 for others. */
+/** 1 for the endpoints of a request mask, 0 for others and for all without one. */
 export const SCORER_REQUEST_MASK: u32 = 10;
 /** 1 for the endpoint that the request's session is bound to, 0 for others. */
 export const SCORER_SESSION: u32 = 11;
@@ -178,7 +219,7 @@ export const ENDPOINTS_VERSION: u32 = 0;
 export const ENDPOINTS_SLOT_COUNT: u32 = 4;
 /** Raised when an endpoint is added or removed, so that what is derived from addresses can be kept until then. */
 export const ENDPOINTS_FLEET: u32 = 8;
-/** u32 per slot: ENDPOINT_PRESENT | ENDPOINT_REACHABLE. */
+/** u32 per slot: ENDPOINT_PRESENT | ENDPOINT_REACHABLE | ENDPOINT_BACKED_OFF. */
 export const COLUMN_STATE: u32 = ENDPOINTS + 64;
 /** u32 per slot, raised each time the slot is given to a new endpoint. */
 export const COLUMN_GENERATION: u32 = COLUMN_STATE + ENDPOINTS_MAX * 4;
@@ -202,10 +243,52 @@ export const ADDRESS_STRIDE: u32 = 64;
  * The slot is given again only after INDEX_CLEARED of it equals this.
  */
 export const COLUMN_CLEAR_REQUEST: u32 = COLUMN_ADDRESS + ENDPOINTS_MAX * ADDRESS_STRIDE;
-export const ENDPOINTS_SIZE: u32 = 64 + ENDPOINTS_MAX * (7 * 4 + 8 + ADDRESS_STRIDE);
+/** u32 per slot: blocks that the index takes the endpoint to hold at most; 0 for the common limit. */
+export const COLUMN_LANE_LIMIT: u32 = COLUMN_CLEAR_REQUEST + ENDPOINTS_MAX * 4;
+export const ENDPOINTS_SIZE: u32 = 64 + ENDPOINTS_MAX * (8 * 4 + 8 + ADDRESS_STRIDE);
 
 export const ENDPOINT_PRESENT: u32 = 1;
 export const ENDPOINT_REACHABLE: u32 = 2;
+/** The endpoint is idle and therefore scraped rarely: its values stay fresh for BACKED_OFF_MS longer. */
+export const ENDPOINT_BACKED_OFF: u32 = 4;
+export const BACKED_OFF_MS: u32 = 1500;
+
+// Names of an endpoint: its adapters and, in a table of their own, the models it serves. Written by the control thread
+// between an odd and an even version (M2); a reader that finds the version changed reads again.
+//  0         4       8       12  16
+//  ├─────────┼───────┼───────┼───┼────────────────────────────────┐   hash: XXH64 of the name, with NAME_RUNNING and
+//  │ version │ count │ flags │   │ hashes u64[ENDPOINT_NAMES_MAX] │   NAME_WAITING in place of its two low bits
+//  └─────────┴───────┴───────┴───┴────────────────────────────────┘
+export const ADAPTERS: u32 = (ENDPOINTS + ENDPOINTS_SIZE + 4095) & ~4095;
+export const ENDPOINT_NAMES_STRIDE: u32 = 16 + ENDPOINT_NAMES_MAX * 8;
+export const ENDPOINT_NAMES_VERSION: u32 = 0;
+export const ENDPOINT_NAMES_COUNT: u32 = 4;
+export const ENDPOINT_NAMES_FLAGS: u32 = 8;
+export const ENDPOINT_NAMES_HASHES: u32 = 16;
+/** The engine says what it has. Without this nothing is known. */
+export const ENDPOINT_NAMES_KNOWN: u32 = 1;
+/** There are more than ENDPOINT_NAMES_MAX: a name that is not found may be one of the others. */
+export const ENDPOINT_NAMES_CUT: u32 = 2;
+/** One more adapter can be loaded without another one giving way. */
+export const ENDPOINT_NAMES_ROOM: u32 = 4;
+export const NAME_RUNNING: u32 = 1;
+export const NAME_WAITING: u32 = 2;
+export const SERVED_MODELS: u32 = ADAPTERS + ENDPOINTS_MAX * ENDPOINT_NAMES_STRIDE;
+
+// Attribute columns: f64 per slot, NaN while unknown. Written atomically by the control thread, columns that plugins
+// share by any shard; the last writer wins (M4).
+export const ATTRIBUTES: u32 = SERVED_MODELS + ENDPOINTS_MAX * ENDPOINT_NAMES_STRIDE;
+export const ATTRIBUTE_STRIDE: u32 = ENDPOINTS_MAX * 8;
+
+// Label masks: LABEL_MASKS_MAX endpoint bitmaps per policy. Written atomically, word by word, by the control thread:
+// those of a policy before its number becomes active (M3), later when labels change.
+export const LABEL_MASKS: u32 = ATTRIBUTES + ATTRIBUTES_MAX * ATTRIBUTE_STRIDE;
+
+// Order of use of cold picks: u64 sequence, then per slot the u64 number of its last one, 0 for none. Any shard raises
+// and stores them atomically; the control thread clears a slot's when it gives it to a new endpoint (M4).
+export const COLD_PICKS: u32 = LABEL_MASKS + POLICIES_MAX * LABEL_MASKS_MAX * MASK_SIZE;
+export const COLD_PICK_NUMBERS: u32 = COLD_PICKS + 64;
+export const COLD_PICKS_SIZE: u32 = 64 + ENDPOINTS_MAX * 8;
 
 // ── Name table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 // Open addressing by hash & (NAME_SLOTS − 1), linear. Written by the control thread, number first, then hash (M1).
@@ -213,11 +296,22 @@ export const ENDPOINT_REACHABLE: u32 = 2;
 //  ├──────────┼──────────┼─────┤   hash: XXH64 of the name, 0 = free
 //  │ hash u64 │ number   │  0  │   number: 1 … NAMES_MAX − 1
 //  └──────────┴──────────┴─────┘
-export const NAMES: u32 = (ENDPOINTS + ENDPOINTS_SIZE + 4095) & ~4095;
+export const NAMES: u32 = (COLD_PICKS + COLD_PICKS_SIZE + 4095) & ~4095;
 export const NAME_STRIDE: u32 = 16;
 /** Where the control thread hashes a name: u64 result, then the name. */
 export const NAME_SCRATCH: u32 = NAMES + NAME_SLOTS * NAME_STRIDE;
 export const NAME_SCRATCH_SIZE: u32 = 4096;
+
+// ── Sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Which endpoint a session is bound to. Buckets of SESSION_BUCKET entries, chosen by the key's low bits; written by any
+// shard with compare-and-swap (M19, M20).
+//  0         8                                  16
+//  ├─────────┼──────────────────────────────────┤   key: XXH64 of the session's name, 0 = free
+//  │ key u64 │ binding u64                      │   binding, from its low bits: slot 10 │ generation 14 │
+//  └─────────┴──────────────────────────────────┘            lastUsedSeconds 24 │ tag 16, the key's highest bits
+export const SESSIONS: u32 = NAME_SCRATCH + NAME_SCRATCH_SIZE;
+export const SESSION_SIZE: u32 = 16;
+export const SESSION_BUCKET: u32 = 8;
 
 // ── Index sets ───────────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the index writer only; readers look at `epoch`, `ringTail` and the set bitmaps.
@@ -225,7 +319,7 @@ export const NAME_SCRATCH_SIZE: u32 = 4096;
 //                64 ringTail u32[SHARDS_MAX] │ 1024 counters u64[64] (INDEX_COUNTER_…)
 //                4096 cleared u32[ENDPOINTS_MAX]
 //  then the pool: SETS_MAX bitmaps of MASK_SIZE bytes (set 0 is never used), then private tables of the writer.
-export const INDEX: u32 = NAME_SCRATCH + NAME_SCRATCH_SIZE;
+export const INDEX: u32 = SESSIONS + SESSIONS_MAX * SESSION_SIZE;
 export const INDEX_HEAD_SIZE: u32 = 8192;
 /** u64, raised by the writer after each batch of changes; never wraps. Atomic (M8). */
 export const INDEX_EPOCH: u32 = 0;
@@ -286,6 +380,10 @@ export const SHARD_RING_HEAD: u32 = 8;
 export const SHARD_OVERLAY_HEAD: u32 = 12;
 /** The ring tail when the present read began: what the writer applies after that is still taken from the overlay. */
 export const SHARD_RING_TAIL_SEEN: u32 = 16;
+/** A word that nobody reads: storing it keeps loads before and after it in order. */
+export const SHARD_FENCE: u32 = 20;
+/** u32 per policy number: requests of this shard that use it. Atomic (M18). */
+export const SHARD_POLICY_HOLDS: u32 = 64;
 
 /** u64 counters, SHARD_COUNTER_…; they go on when a dead shard is replaced. */
 export const SHARD_COUNTERS: u32 = SHARD_HEAD + SHARD_HEAD_SIZE;
@@ -304,6 +402,11 @@ export const SHARD_COUNTER_RING_FULL: u32 = 4;
 export const SHARD_COUNTER_SNAPSHOT_TORN: u32 = 5;
 export const SHARD_COUNTER_PROMPT_BLOCKS: u32 = 6;
 export const SHARD_COUNTER_MATCHED_BLOCKS: u32 = 7;
+/** Requests for which a filter left nothing. */
+export const SHARD_COUNTER_FILTERED_OUT: u32 = 8;
+/** Sessions that were bound, and bindings still alive that had to make room for them. */
+export const SHARD_COUNTER_SESSIONS_BOUND: u32 = 9;
+export const SHARD_COUNTER_SESSIONS_REPLACED: u32 = 10;
 /** From here on counted by TypeScript. */
 export const SHARD_COUNTER_STREAMS_OPENED: u32 = 16;
 export const SHARD_COUNTER_STREAMS_CLOSED: u32 = 17;
@@ -329,7 +432,7 @@ export const SHARD_COUNTER_REFUSED: u32 = 32;
  * base.
  */
 export const SHARD_SCRATCH: u32 = SHARD_IN_FLIGHT_TOKENS + ENDPOINTS_MAX * 4;
-export const SCRATCH_SIZE: u32 = 262144;
+export const SCRATCH_SIZE: u32 = 327680;
 /** Snapshot, one per batch: u32 slot count, then masks and columns by slot. */
 export const SNAPSHOT_SLOT_COUNT: u32 = SHARD_SCRATCH;
 export const SNAPSHOT_PRESENT: u32 = SHARD_SCRATCH + 64;
@@ -340,9 +443,16 @@ export const SNAPSHOT_QUEUE_DEPTH: u32 = SNAPSHOT_REACHABLE + MASK_SIZE;
 export const SNAPSHOT_SURPLUS: u32 = SNAPSHOT_QUEUE_DEPTH + ENDPOINTS_MAX * 4;
 /** f32: KV cache usage fraction, NaN when unknown or stale. */
 export const SNAPSHOT_KV_CACHE_USAGE: u32 = SNAPSHOT_SURPLUS + ENDPOINTS_MAX * 4;
+/** f32: running requests as scraped, NaN when unknown or stale. */
+export const SNAPSHOT_RUNNING: u32 = SNAPSHOT_KV_CACHE_USAGE + ENDPOINTS_MAX * 4;
+/** u32: requests and tokens in flight over all shards. Picks of this batch raise them. */
+export const SNAPSHOT_IN_FLIGHT_REQUESTS: u32 = SNAPSHOT_RUNNING + ENDPOINTS_MAX * 4;
+export const SNAPSHOT_IN_FLIGHT_TOKENS: u32 = SNAPSHOT_IN_FLIGHT_REQUESTS + ENDPOINTS_MAX * 4;
+/** f64: ms since the last scrape, less what a backed-off endpoint is allowed; Infinity when there was none. */
+export const SNAPSHOT_AGE_MS: u32 = SNAPSHOT_IN_FLIGHT_TOKENS + ENDPOINTS_MAX * 4;
 
-/** One pick: the candidates' mask, their slots (u16) in rising order, and columns by position in that list. */
-export const CANDIDATE_MASK: u32 = SNAPSHOT_KV_CACHE_USAGE + ENDPOINTS_MAX * 4;
+/** One pick: the candidates' mask before filters, their slots (u16) after them in rising order, columns by position. */
+export const CANDIDATE_MASK: u32 = SNAPSHOT_AGE_MS + ENDPOINTS_MAX * 8;
 export const CANDIDATE_SLOTS: u32 = CANDIDATE_MASK + MASK_SIZE;
 /** f64 weighted totals. */
 export const TOTALS: u32 = CANDIDATE_SLOTS + ENDPOINTS_MAX * 2;
@@ -355,52 +465,93 @@ export const KEYS: u32 = SCORES + SCORERS_MAX * SCORES_STRIDE;
 export const DEPTHS: u32 = KEYS + BLOCKS_MAX * 8;
 /** u16 by slot: the same for one of several prompts, whose sum DEPTHS then is. */
 export const PROMPT_DEPTHS: u32 = DEPTHS + ENDPOINTS_MAX * 2;
-/** Where `matchKeys` and the chain's root hash work. */
-export const WORK: u32 = PROMPT_DEPTHS + ENDPOINTS_MAX * 2;
+/** f64 by position: what a picker orders the candidates by. */
+export const PICK_ORDER: u32 = PROMPT_DEPTHS + ENDPOINTS_MAX * 2;
+/** u8 by position: 1 for candidates that a custom filter keeps. Written by TypeScript. */
+export const KEPT: u32 = PICK_ORDER + ENDPOINTS_MAX * 8;
+/** u16 positions that the picker has chosen, best first. Written by TypeScript for a custom one. */
+export const CHOSEN: u32 = KEPT + ENDPOINTS_MAX;
+/** Slots by the number of their last cold pick: u32 count, then u16 slots; and their ranks in it, u16 by slot. */
+export const COLD_ORDER_COUNT: u32 = CHOSEN + 64;
+export const COLD_ORDER: u32 = COLD_ORDER_COUNT + 64;
+export const COLD_RANKS: u32 = COLD_ORDER + ENDPOINTS_MAX * 2;
+/** u64 by slot: those numbers, as read for one pick. */
+export const COLD_NUMBERS: u32 = COLD_RANKS + ENDPOINTS_MAX * 2;
+/** Where `matchKeys`, the chain's root hash and shuffles work. */
+export const WORK: u32 = COLD_NUMBERS + ENDPOINTS_MAX * 8;
 
 /** In and out of `decideBatch`: PICKS_MAX records. */
 export const SHARD_PICKS: u32 = SHARD_SCRATCH + SCRATCH_SIZE;
-// A pick, 384 bytes. The caller fills the first line, the kernel the second; scores are of the picked endpoint.
-//  0        4        8        12       16
-//  ├────────┼────────┼────────┼────────┼───────┐
-//  │ window │ policy │ seedLo │ seedHi │ flags │
-//  ├32──────┼36────┬─┴40────┬─┴44──────┼48─────┴────┬52──────────┬56────┬60──────┬64─────────┬72────┬76─────────┐
+// A pick, 1 KiB. The caller fills the first line, sessions and masks, the kernel the rest; scores are of the picked
+// endpoint.
+//  0        4        8        12       16      20        24
+//  ├────────┼────────┼────────┼────────┼───────┼─────────┼───────────────┐
+//  │ window │ policy │ seedLo │ seedHi │ flags │ profile │ modelHash u64 │
+//  ├32──────┼36────┬─┴40────┬─┴44──────┼48─────┴────┬52──┴───────┬56────┬60──────┬64─────────┬72────┬76─────────┐
 //  │ result │ slot │ gener. │ matched  │ blockCount │ candidates │ ties │ tokens │ total f64 │ name │ targets n │
-//  ├80──────┴──────┴────────┴──────────┴──────┬208──┴────────────┼256───┴────────┴───────────┴──────┴───────────┤
-//  │ scores f64[SCORERS_MAX], unweighted      │ targets u16[]    │ candidate mask (with PICK_HAS_MASK)          │
-//  └──────────────────────────────────────────┴──────────────────┴──────────────────────────────────────────────┘
-export const PICK_STRIDE: u32 = 384;
+//  ├80──────┴─────┬┴84──────┴─────┬88─┴────────┬───┴92──────────┴──────┴────────┴───────────┴──────┴───────────┤
+//  │ promptTokens │ pool          │ emptiedBy  │                                                               │
+//  ├96────────────┴────────────┬──┴────────────┼224──────────┬256─────────────┬384──────────┬512───────────────┤
+//  │ scores f64[SCORERS_MAX], unweighted       │ targets u16 │ candidate mask │ sessions    │ request masks    │
+//  └───────────────────────────────────────────┴─────────────┴────────────────┴─────────────┴──────────────────┘
+export const PICK_STRIDE: u32 = 1024;
 export const PICK_WINDOW: u32 = 0;
 export const PICK_POLICY: u32 = 4;
 export const PICK_SEED_LOW: u32 = 8;
 export const PICK_SEED_HIGH: u32 = 12;
 export const PICK_FLAGS: u32 = 16;
+export const PICK_PROFILE: u32 = 20;
+/** XXH64 of the model's name, 0 without one. Written by the kernel. */
+export const PICK_MODEL_HASH: u32 = 24;
 export const PICK_RESULT: u32 = 32;
 export const PICK_SLOT: u32 = 36;
 export const PICK_GENERATION: u32 = 40;
 /** Leading blocks of the prompt that the picked endpoint holds, overlay included. */
 export const PICK_MATCHED_BLOCKS: u32 = 44;
 export const PICK_BLOCK_COUNT: u32 = 48;
+/** Candidates after the filters. */
 export const PICK_CANDIDATE_COUNT: u32 = 52;
-/** Candidates that shared the best total, the picked one included. */
+/** Candidates that shared the best place, the picked one included. */
 export const PICK_TIE_COUNT: u32 = 56;
-/** Tokens charged to the endpoint: the prompt's, less those it holds. */
+/** Tokens charged to the endpoint: the prompt's, less those it holds, and the estimated output. */
 export const PICK_TOKENS: u32 = 60;
 export const PICK_TOTAL: u32 = 64;
 /** Number of the model's name, 0 when the name table does not know it. */
 export const PICK_NAME_NUMBER: u32 = 72;
-export const PICK_SCORES: u32 = 80;
-/** u16 slots, best first: the picked one, then those to fall back to; PICK_TARGET_COUNT of them. */
-export const PICK_TARGETS: u32 = 208;
 export const PICK_TARGET_COUNT: u32 = 76;
+/** The charged tokens without the estimated output. */
+export const PICK_PROMPT_TOKENS: u32 = 80;
+/** Candidates before the filters. */
+export const PICK_POOL_COUNT: u32 = 84;
+/** With PICK_FILTERED_OUT: number of the filter that left nothing. */
+export const PICK_EMPTIED_BY: u32 = 88;
+export const PICK_SCORES: u32 = 96;
+/** u16 slots, best first: the picked one, then those to fall back to; PICK_TARGET_COUNT of them. */
+export const PICK_TARGETS: u32 = 224;
 export const PICK_MASK: u32 = 256;
+// A session of the request, 16 bytes: key u64 (0: none) │ secondsMax u32 │ binds u32.
+/** Sessions that the request belongs to. A binding that was not used for secondsMax counts as none. */
+export const PICK_SESSIONS: u32 = 384;
+export const PICK_SESSION_STRIDE: u32 = 16;
+export const PICK_SESSION_SECONDS_MAX: u32 = 8;
+/** 1: the pick binds the session, if it is bound to no endpoint that is still there. */
+export const PICK_SESSION_BINDS: u32 = 12;
+/** Endpoint masks that filters and scorers ask for by number; there is one with PICK_HAS_REQUEST_MASK << number. */
+export const PICK_REQUEST_MASKS: u32 = 512;
 
 export const PICK_HAS_MASK: u32 = 1;
+/** The picked endpoint is taken to hold the prompt from now on, and a cold pick is noted. */
+export const PICK_RECORDS: u32 = 2;
+export const PICK_HAS_SESSIONS: u32 = 4;
+export const PICK_HAS_REQUEST_MASK: u32 = 16;
 /** PICK_WINDOW of a request without a body: no prompt, no model. */
 export const NO_WINDOW: u32 = 0xffffffff;
 
 export const PICKED: u32 = 0;
+/** There is no endpoint that the request may use. */
 export const PICK_NO_ENDPOINTS: u32 = 1;
+/** There are endpoints, and the profile's filters left none of them. */
+export const PICK_FILTERED_OUT: u32 = 2;
 
 /** Ring to the index writer. */
 export const SHARD_RING: u32 = SHARD_PICKS + PICKS_MAX * PICK_STRIDE;
@@ -629,8 +780,8 @@ export const LANE_ENTRY_NEXT: u32 = 16;
 export const LANE_ENTRY_SLOT: u32 = 20;
 
 // ── Exposition scanner ───────────────────────────────────────────────────────────────────────────────────────────────
-// The control thread's private memory: one more instance of this module over a memory that no other thread has. It reads
-// Prometheus expositions as they arrive from the socket (`prometheus-scan.ts`).
+// The control thread's private memory: one more instance of this module over a memory that no other thread has. It
+// reads Prometheus expositions as they arrive from the socket (`prometheus-scan.ts`).
 //  ├──────────────────────────┬────────────────────┬──────────────────────────────┤
 //  │ tables: what is wanted,  │ chunk: bytes of an │ windows: what has been found │
 //  │ one per engine           │ answer, 64 KiB     │ so far, one per scrape       │
@@ -640,8 +791,8 @@ export const EXPOSITION: u32 = 65536;
 export const EXPOSITION_TABLES_MAX: u32 = 32;
 /** Series that one engine's table can ask for. */
 export const EXPOSITION_SERIES_MAX: u32 = 64;
-// A table, 32 KiB:  0 seriesCount u32 │ 64 series[EXPOSITION_SERIES_MAX] │ then the names and labels that they point to.
-// A wanted series, 48 bytes:
+// A table, 32 KiB:  0 seriesCount u32 │ 64 series[EXPOSITION_SERIES_MAX] │ then the names and labels that they point
+// to. A wanted series, 48 bytes:
 //  0      4          8          16           24       28           32       36
 //  ├──────┼──────────┼──────────┼────────────┼────────┼────────────┼────────┼──────┤
 //  │ name │ nameSize │ tail u64 │ tailMask … │ labels │ labelCount │ choice │ text │

@@ -13,6 +13,7 @@ import {
   POLICIES,
   POLICY_STRIDE,
   SHARD_COUNTERS,
+  SHARD_FENCE,
   SHARD_WINDOWS,
   WINDOW_STRIDE,
 } from "./layout";
@@ -53,6 +54,14 @@ export function keyTableMask(): u64 {
 /** Base of the key table's window versions. */
 export function keyTableVersions(): usize {
   return load<u32>(HEADER + HEADER_INDEX_VERSIONS);
+}
+
+/**
+ * Keeps plain loads before this call before atomic loads after it. An atomic store is not moved before earlier loads,
+ * nor an atomic load before an earlier atomic store.
+ */
+export function orderLoads(shard: usize): void {
+  atomic.store<u32>(shard + SHARD_FENCE, 1);
 }
 
 /** Adds to a u64 counter of the shard at `shard`. */

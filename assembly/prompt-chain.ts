@@ -126,7 +126,8 @@ function firstId(window: usize, part: u32): usize {
   return window + WINDOW_IDS + ((<usize>load<u32>(partRecord(window, part))) << 3);
 }
 
-function idCountOf(window: usize, part: u32): u32 {
+/** Blocks of a part. */
+export function idCountOf(window: usize, part: u32): u32 {
   return load<u32>(partRecord(window, part), 4);
 }
 

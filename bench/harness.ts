@@ -18,11 +18,11 @@ export interface MicroBenchCase {
   readonly operationsPerCall?: number;
   /** What the figure should reach, for the table; never asserted. */
   readonly target?: { readonly text: string; readonly met: (figures: Figures) => boolean };
-  readonly kernel: () => void;
-  readonly baseline: () => void;
+  readonly kernel: () => unknown;
+  readonly baseline: () => unknown;
   readonly baselineName: string;
   /** Proves that both did the same work: returns a hash of the common result, throws when they differ. */
-  readonly check: () => string;
+  readonly check: () => string | Promise<string>;
 }
 
 export interface MicroBench {
@@ -77,7 +77,7 @@ export async function runMicroBench(bench: MicroBench, size: BenchSize, seed: nu
 }
 
 async function runCase(benchCase: MicroBenchCase, size: BenchSize): Promise<CaseRecord> {
-  const resultHash = benchCase.check();
+  const resultHash = await benchCase.check();
   const options = { time: TIME_MS[size], iterations: 4, warmupTime: TIME_MS[size] / 4, warmupIterations: 2 };
   const bench = new Bench({ ...options, throws: true, retainSamples: true });
   bench.add("kernel", benchCase.kernel).add("baseline", benchCase.baseline);
@@ -118,7 +118,9 @@ function figures(bench: Bench, task: string, benchCase: MicroBenchCase): Figures
 }
 
 /** What a figure is worth nothing without. */
-function surroundings(): Pick<BenchRecord, "machine" | "node" | "commit" | "date"> {
+export type BenchSurroundings = Pick<BenchRecord, "machine" | "node" | "commit" | "date">;
+
+export function surroundings(): BenchSurroundings {
   const cpu = os.cpus()[0]?.model.trim() ?? "unknown processor";
   return {
     machine: `${cpu}, ${os.cpus().length} cores, ${os.type()} ${os.arch()}`,

@@ -11,6 +11,7 @@ import { benchTables } from "./tables/benches.ts";
 import { degradedStateTable } from "./tables/degraded-states.ts";
 import { errorTable } from "./tables/errors.ts";
 import { exitCodeTable, flagTable } from "./tables/flags.ts";
+import { loadTables } from "./tables/load.ts";
 import {
   bucketTable,
   laterMetricTable,
@@ -43,6 +44,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/flags.md", name: "flags", text: flagTable },
   { document: "docs/flags.md", name: "exit codes", text: exitCodeTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },
+  { document: "bench/README.md", name: "load bench", text: loadTables },
 ];
 
 export interface RenderedDocument {

@@ -1,4 +1,5 @@
 /** The list of built-in plugins: the only file that imports them all. No registration by side effect. */
+import { fileDiscovery } from "./discovery/file/file-discovery-plugin.ts";
 import type { PluginDefinition } from "./framework/plugin.ts";
 import { PARSER_PLUGINS } from "./parsing/parser-plugins.ts";
 import { probabilisticAdmitter } from "./plugins/admitters/probabilistic.ts";
@@ -60,6 +61,10 @@ import { queueDepthScorer } from "./plugins/scorers/queue-depth.ts";
 import { runningRequestsScorer } from "./plugins/scorers/running-requests.ts";
 import { sessionAffinityScorer } from "./plugins/scorers/session-affinity.ts";
 import { tokenLoadScorer } from "./plugins/scorers/token-load.ts";
+import { coreMetricsExtractor } from "./scrape/core-metrics-extractor.ts";
+import { metricsDataSource } from "./scrape/metrics-data-source.ts";
+import { modelsDataExtractor } from "./scrape/models-data-extractor.ts";
+import { modelsDataSource } from "./scrape/models-data-source.ts";
 
 /** In the order of the plugin table. */
 export const BUILTIN_PLUGINS: readonly PluginDefinition[] = [
@@ -120,7 +125,12 @@ export const BUILTIN_PLUGINS: readonly PluginDefinition[] = [
   sheddableEvictionFilter,
   priorityThenTimeEvictionOrderPolicy,
   // Data layer.
+  metricsDataSource,
+  coreMetricsExtractor,
+  modelsDataSource,
+  modelsDataExtractor,
   endpointNotificationSource,
+  fileDiscovery,
   // Parsers.
   ...PARSER_PLUGINS,
 ];

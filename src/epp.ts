@@ -2,50 +2,42 @@
  * Composition root of the control thread: creates the shared memory and everything that writes it, starts the shards
  * and the index writer, and serves metrics and health. It never touches a request.
  */
-import { createRequire } from "node:module";
-import { MessageChannel } from "node:worker_threads";
-import { Piscina } from "piscina";
 import { startAdmin } from "./admin/admin.ts";
 import type { AdminServer } from "./admin/admin-server.ts";
 import { readAdminTls } from "./admin/admin-tls.ts";
 import { formatDecision } from "./admin/decision-log.ts";
 import { startHealthServer } from "./admin/health-server.ts";
+import { HealthState } from "./admin/health-state.ts";
 import type { Phase } from "./admin/pages/health.ts";
-import type { Clock, Timer } from "./base/clock.ts";
+import type { Clock } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
 import { BUILTIN_PLUGINS } from "./builtins.ts";
-import {
-  DEFAULT_CONFIG,
-  INDEX_HOLDINGS_MAX,
-  INDEX_LEARNING_MS,
-  METRICS_STALE_MS,
-  POOL_GAUGES_REFRESH_MS,
-} from "./config/defaults.ts";
-import { readEndpointsFile } from "./discovery/file/endpoints-file.ts";
-import { reportFleet } from "./endpoints/fleet-health.ts";
-import { FleetWatch } from "./endpoints/fleet-watch.ts";
+import { BLOCKS_PER_ENDPOINT_MAX, DEFAULT_CONFIG, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
+import type { Objective } from "./director/objectives.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
+import { startFleet } from "./fleet.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
 import { PluginRegistry } from "./framework/registry.ts";
-import type { IndexWriterTask } from "./index-writer.ts";
+import { startIndexWriter } from "./index-writer-thread.ts";
 import type { ParserType } from "./parsing/parser.ts";
-import { type QueriedThread, RemoteThread } from "./platform/thread-queries.ts";
-import { type CompiledPolicy, compilePolicy } from "./scheduling/policy.ts";
-import { vllm } from "./scrape/engines/vllm.ts";
-import { Scraper } from "./scrape/scraper.ts";
-import type { FromShard } from "./shards/messages.ts";
+import { PolicyControl } from "./policy-control.ts";
+import { defaultScrapePlan } from "./scrape/default-plan.ts";
+import type { ScrapePlan } from "./scrape/scrape-plan.ts";
+import type { FromShard, ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
-import { supervise } from "./shards/supervise.ts";
-import { HealthDetails } from "./telemetry/health-details.ts";
+import { loadServingCertificate, type SecureServing } from "./shards/serving-certificate.ts";
+import { HealthDetails, ShardReports } from "./telemetry/health-details.ts";
+import { type LogLosses, reportLogLosses } from "./telemetry/log-losses.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { ControlMetrics } from "./telemetry/metrics/control-metrics.ts";
 import { type ControlCounters, type FleetView, newControlCounters } from "./telemetry/metrics.ts";
+import { OutcomeLog } from "./telemetry/outcome-log.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
+import { EndpointNames } from "./wasm/endpoint-names.ts";
 import { IndexControl } from "./wasm/index-control.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
 import { NameTable } from "./wasm/name-table.ts";
-import { PolicyTable } from "./wasm/policies.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
 import { warmUpKernel } from "./wasm/warm-up.ts";
 
@@ -57,8 +49,23 @@ export interface EppOptions {
   readonly grpcPort: number;
   readonly healthPort: number;
   readonly metricsPort: number;
+  /** TLS on the port of ext_proc; plaintext when absent. */
+  readonly tls?: SecureServing | undefined;
+  /** Answer gRPC health on the port of ext_proc, too; not when absent. */
+  readonly healthOnGrpcPort?: boolean;
+  /** Bounds of ext_proc messages from and to the proxy; see `ServingSettings`. */
+  readonly messageReceiveSizeMax?: number | undefined;
+  readonly messageSendSizeMax?: number | undefined;
   readonly endpointsFile: string;
+  /** Read the endpoints file again when it changes; it is when absent. */
+  readonly watchEndpointsFile?: boolean;
   readonly scrapeIntervalMs: number;
+  /** Ask idle endpoints for their metrics less often; they are when absent. */
+  readonly scrapeBackOff?: boolean;
+  /** Age at which a scraped value counts as unknown; `METRICS_STALE_MS` when absent. */
+  readonly metricsStaleMs?: number;
+  /** What is scraped and how; every endpoint's metrics by its engine when absent. */
+  readonly scrapePlan?: ScrapePlan;
   /** As asked for; a Node that cannot share a port runs one, and the health details say so. */
   readonly shardCount: number;
   readonly streamWindowCount: number;
@@ -75,19 +82,25 @@ export interface EppOptions {
   readonly streamMetrics?: boolean;
   /** Time between two computations of the pool's gauges; as in `POOL_GAUGES_REFRESH_MS` when absent. */
   readonly poolGaugesRefreshMs?: number;
+  /** What clients may name as their objective; none when absent. */
+  readonly objectives?: readonly Objective[];
   /** Endpoints that a pick names, best first; as the configuration says when absent. */
   readonly targetsMax?: number;
   /** Time in which requests are still taken when health already says that the picker ends; none when absent. */
   readonly drainNoticeMs?: number;
   /** Whether profiles of threads can be taken on the metrics port; they can when absent. */
   readonly enablePprof?: boolean;
-  /** Directory with `tls.crt` and `tls.key` for the metrics port; plain HTTP when absent. */
+  /** Directory with `tls.crt` and `tls.key` for the metrics port; plain HTTP when empty or absent. */
   readonly metricsCertDir?: string | undefined;
-  /** CA of the clients that the metrics port serves; all when absent. */
+  /** CA of the clients that the metrics port serves; all when empty or absent. */
   readonly metricsClientCaFile?: string | undefined;
   /** Gets one line per decision and refusal; decisions are not reported when absent. */
   readonly onDecisionLine?: (line: string) => void;
   readonly logger: Logger;
+  /** Of the logger's lines; nobody is told when absent. */
+  readonly logLosses?: LogLosses;
+  /** Whether requests have log lines; they have when absent. */
+  readonly logsRequests?: boolean;
   readonly clock: Clock;
   readonly prng: Prng;
 }
@@ -104,10 +117,11 @@ export interface Epp {
   /** Ends the index writer's thread as a crash would; resolves when it is gone. For fault tests. */
   killIndexWriter(): Promise<void>;
   /**
-   * Says NOT_SERVING; after `drainNoticeMs` takes no new streams, serves the open ones for up to `graceMs`, then ends
-   * everything. With a grace of 0 it ends everything at once.
+   * Says NOT_SERVING; after `drainNoticeMs` takes no new streams, serves the open ones until `graceMs` are over, the
+   * notice included, then ends everything. With a grace of 0 it ends everything at once. Resolves with the number of
+   * streams that were still open when their time was over.
    */
-  close(graceMs: number): Promise<void>;
+  close(graceMs: number): Promise<ShardResult>;
 }
 
 /** Starts a picker. Resolves when it serves; throws a ConfigError, with nothing left running, when it cannot. */
@@ -132,9 +146,8 @@ async function closeAll(closers: Closer[]): Promise<void> {
 async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const { clock, logger } = options;
   const degraded = new HealthDetails({ clock, logger });
+  if (options.logLosses !== undefined) closers.push(reportLogLosses(options.logLosses, degraded, clock));
   const shardCount = listeningShards(options.shardCount, degraded);
-  const specs = readEndpointsFile(options.endpointsFile);
-  const policy = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
   const memory = createSharedMemory({ ...options, shardCount });
   const kernel = instantiateKernel(memory);
   warmUpKernel();
@@ -142,33 +155,65 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const names = new NameTable(memory, kernel);
   const control = newControlCounters();
   const indexControl = new IndexControl(memory);
-  const { targetsMax = policy.program.targetsMax } = options;
-  new PolicyTable(memory).publish({ ...policy.program, targetsMax });
-
-  const endpoints = new EndpointRegistry(new EndpointColumns(memory), {
+  const columns = new EndpointColumns(memory);
+  const endpoints = new EndpointRegistry(columns, {
     requestClear: (slot, generation) => indexControl.requestClear(slot, generation),
     isCleared: (slot, generation) => indexControl.isCleared(slot, generation),
     inFlightRequests: (slot) => kernel.inFlightRequests(slot),
   });
-  const watch = new FleetWatch({ endpoints, logger, control, degraded });
-  const scraper = new Scraper({
+  // The admin server answers before there are shards.
+  const started: { shards?: ShardPool } = {};
+  const policies = new PolicyControl({
+    memory,
+    kernel,
     clock,
-    intervalMs: options.scrapeIntervalMs,
-    engine: vllm,
-    beforeScrape: ({ slot }) => ({ inFlightAtScrape: kernel.inFlightRequests(slot) }),
-    onScraped: (endpoint, metrics, sent) => watch.onScraped(endpoint, { ...metrics, ...sent }),
-    onFailed: (endpoint, reason) => watch.onScrapeFailed(endpoint, reason),
+    logger,
+    degraded,
+    columns,
+    endpoints: () => endpoints.endpoints,
+    tell: (message) => started.shards?.tell(message) ?? [],
+    targetsMax: options.targetsMax,
   });
-  closers.push(() => scraper.close());
-  for (const endpoint of endpoints.replaceAll(specs).added) scraper.add(endpoint);
-  reportFleet(endpoints.endpoints, degraded);
+  closers.push(async () => policies.close());
+  const policy = policies.replace(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
+  endpoints.onFleetChanged({
+    onAdding: (slot, { labels }) => policies.onEndpointAdding({ slot, labels }),
+    onChanged: () => policies.onFleetChanged(),
+  });
+  const { scrapeIntervalMs, scrapeBackOff = true, watchEndpointsFile = true } = options;
+  const { metricsStaleMs: staleMs = METRICS_STALE_MS } = options;
+  const scrapeFlags = { intervalMs: scrapeIntervalMs, staleMs, backsOff: scrapeBackOff };
+  const fleet = await startFleet({
+    clock,
+    logger,
+    control,
+    degraded,
+    endpoints,
+    plan: options.scrapePlan ?? defaultScrapePlan(scrapeFlags),
+    endpointsFile: { path: options.endpointsFile, watches: watchEndpointsFile },
+    staleMs,
+    inFlightRequests: (slot) => kernel.inFlightRequests(slot),
+    errors: {
+      countPoll: (source) => metering.dataLayer.countPoll(source),
+      countExtract: (source, extractor) => metering.dataLayer.countExtract(source, extractor),
+    },
+    names: new EndpointNames(memory, kernel),
+    setAttributes: (slot, attributes) => policies.setAttributes(slot, attributes),
+    setCacheShape: (slot, shape) => policies.onCacheShape(slot, shape),
+  });
+  closers.push(async () => fleet.close());
 
-  const indexWriter = startIndexWriter({ options, memory, policy, indexControl, control, degraded });
+  const indexWriter = startIndexWriter({
+    clock,
+    memory,
+    blocksPerEndpointMax: policy.prefixCache?.blocksPerEndpointMax ?? BLOCKS_PER_ENDPOINT_MAX,
+    indexControl,
+    control,
+    degraded,
+  });
   closers.push(indexWriter.close);
 
   let phase: Phase = "starting";
-  // The admin server answers before there are shards.
-  const started: { shards?: ShardPool } = {};
   const metering = new ControlMetrics({
     counters,
     control,
@@ -180,7 +225,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     poolName: options.poolName ?? "",
     prefixPlugin: PREFIX_PLUGIN,
     refreshMs: options.poolGaugesRefreshMs ?? POOL_GAUGES_REFRESH_MS,
-    staleMs: METRICS_STALE_MS,
+    staleMs,
     withTwins: options.deprecatedMetrics ?? true,
     withStreams: options.streamMetrics ?? false,
   });
@@ -197,20 +242,33 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     endpoints: () => endpoints.endpoints,
     counters,
     isListening: (shard) => started.shards?.isListening(shard) === true,
-    pluginStates: () => formatPluginStates([]),
+    pluginStates: () => formatPluginStates(policies.current?.compiled.plugins ?? []),
     effectiveConfig: () => DEFAULT_CONFIG,
     shards: () => started.shards?.queried ?? [],
     indexWriter: indexWriter.queried,
     hasCaptures: options.enablePprof ?? true,
   });
   closers.push(() => metrics.close());
+  const healthState = new HealthState();
   const health: AdminServer = await startHealthServer({
     host: options.host,
     port: options.healthPort,
-    isServing: () => phase === "serving",
+    state: healthState,
   });
   closers.push(() => health.close());
+  const certificate =
+    options.tls &&
+    (await loadServingCertificate({
+      secureServing: options.tls,
+      clock,
+      logger,
+      degraded,
+      onReloaded: (keyPair) => started.shards?.replaceCertificate(keyPair),
+    }));
+  closers.push(async () => certificate?.close());
 
+  const reports = Array.from({ length: shardCount }, (_, shard) => new ShardReports(degraded, `shard ${shard}`));
+  const outcomes = new OutcomeLog({ logger, endpointName: (slot) => endpoints.at(slot)?.id });
   const shards = new ShardPool({
     memory,
     seriesOf: (shard) => metering.tableOf(shard),
@@ -218,6 +276,12 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     kernel,
     shardCount,
     host: options.host,
+    serving: {
+      tls: certificate?.tls,
+      servesHealth: options.healthOnGrpcPort ?? false,
+      messageReceiveSizeMax: options.messageReceiveSizeMax,
+      messageSendSizeMax: options.messageSendSizeMax,
+    },
     port: options.grpcPort,
     prng: options.prng,
     clock,
@@ -226,24 +290,36 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     honoursSubsetHint: options.honoursSubsetHint,
     emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,
-    onMessage(shard, message) {
-      if (message.kind === "listening") degraded.clear("shard-down", `shard ${shard}`);
-      onShardMessage(message, { options, names, policy, endpoints, degraded });
+    reportOutcomes: options.logsRequests ?? true,
+    beginning: (shard) => ({ ...policies.beginning(shard), objectives: options.objectives ?? [] }),
+    onMessage: (shard, message) => {
+      policies.onMessage(shard, message);
+      onShardMessage(message, { shard, options, names, policies, endpoints, degraded, control, reports, outcomes });
     },
     onDeath: (shard, reason) => {
       metering.onShardDeath(shard);
       control.shardRestarts++;
+      reports[shard]?.clearAll();
+      policies.onShardDeath(shard);
       degraded.raise("shard-down", `shard ${shard} died: ${reason}`, `shard ${shard}`);
     },
   });
   started.shards = shards;
   let graceMs = 0;
-  closers.push(() => shards.end(graceMs));
+  let result: ShardResult = { streamsCut: 0 };
+  closers.push(async () => {
+    result = await shards.end(graceMs);
+  });
   await indexWriter.begun;
   await shards.start();
-  phase = "serving";
+  const enter = (entered: Phase): void => {
+    phase = entered;
+    healthState.update({ isReady: phase === "serving" });
+    shards.setReady(phase === "serving");
+  };
+  enter("serving");
   const ports = { grpcPort: shards.port, healthPort: health.port, metricsPort: metrics.port };
-  logger.info({ ...ports, shards: shardCount, endpoints: specs.length }, "serving");
+  logger.info({ ...ports, shards: shardCount, endpoints: endpoints.endpoints.length }, "serving");
   return {
     ...ports,
     shards,
@@ -252,11 +328,12 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     degraded,
     killIndexWriter: indexWriter.kill,
     async close(grace) {
-      phase = "draining";
-      graceMs = grace;
-      const { drainNoticeMs = 0 } = options;
-      if (grace > 0 && drainNoticeMs > 0) await new Promise<void>((done) => clock.setTimeout(done, drainNoticeMs));
+      enter("draining");
+      const noticeMs = Math.min(options.drainNoticeMs ?? 0, grace);
+      if (noticeMs > 0) await new Promise<void>((done) => clock.setTimeout(done, noticeMs));
+      graceMs = grace - noticeMs;
       await closeAll(closers);
+      return result;
     },
   };
 }
@@ -272,93 +349,42 @@ function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
   };
 }
 
-interface RunningIndexWriter {
-  /** Resolves when it has taken over the index, or has died trying, of which a log line tells. */
-  readonly begun: Promise<void>;
-  /** The writer that runs now, to be asked by operators. */
-  readonly queried: () => QueriedThread | undefined;
-  readonly close: Closer;
-  readonly kill: () => Promise<void>;
-}
-
-/** Starts the index writer as a background task. */
-function startIndexWriter(context: {
-  readonly options: EppOptions;
-  readonly memory: WebAssembly.Memory;
-  readonly policy: CompiledPolicy;
-  readonly indexControl: IndexControl;
-  readonly control: ControlCounters;
-  readonly degraded: HealthDetails;
-}): RunningIndexWriter {
-  const { options, memory, policy, indexControl, control, degraded } = context;
-  const { clock } = options;
-  const filename = createRequire(import.meta.url).resolve("#index-writer");
-  const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
-  const blocksPerEndpoint = policy.prefixCache.blocksPerEndpointMax;
-  const lanes = { blocksPerEndpoint, blocksTotal: INDEX_HOLDINGS_MAX };
-  let queried: RemoteThread | undefined;
-  const run = async (): Promise<void> => {
-    const { port1, port2 } = new MessageChannel();
-    queried = new RemoteThread("index-writer", port1, () => indexControl.wake());
-    const task: IndexWriterTask = { memory, lanes, queries: port2 };
-    try {
-      await workers.run(task, { transferList: [port2] });
-    } finally {
-      queried.close();
-      queried = undefined;
-    }
-  };
-  let begin: () => void = () => undefined;
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve;
-  });
-  let learning: Timer | undefined;
-  workers.on("message", () => {
-    degraded.clear("index-writer-down");
-    begin();
-  });
-  const writer = supervise({
-    clock,
-    run,
-    onDeath: (reason) => {
-      begin();
-      control.indexWriterRestarts++;
-      degraded.raise("index-writer-down", `the index writer died: ${reason}`);
-      degraded.raise("prefix-index-emptied", "the index writer died, the next one begins with an empty prefix index");
-      learning?.cancel();
-      learning = clock.setTimeout(() => degraded.clear("prefix-index-emptied"), INDEX_LEARNING_MS);
-    },
-  });
-  return {
-    begun,
-    queried: () => queried,
-    async close() {
-      learning?.cancel();
-      const ended = writer.end();
-      indexControl.requestEnd();
-      await ended;
-      await workers.destroy();
-    },
-    async kill() {
-      await Promise.all(workers.threads.map((thread) => thread.terminate()));
-    },
-  };
-}
-
 function onShardMessage(
   message: FromShard,
   context: {
     options: EppOptions;
     names: NameTable;
-    policy: CompiledPolicy;
+    policies: PolicyControl;
     endpoints: EndpointRegistry;
     degraded: HealthDetails;
+    reports: readonly ShardReports[];
+    outcomes: OutcomeLog;
+    shard: number;
+    control: ControlCounters;
   },
 ): void {
-  const { options, names, policy, endpoints, degraded } = context;
+  const { shard, options, names, policies, endpoints, degraded, reports, outcomes } = context;
   switch (message.kind) {
     case "listening":
+      degraded.clear("shard-down", `shard ${shard}`);
+      break;
     case "listenFailed":
+      break;
+    case "degraded":
+      reports[shard]?.raise(message.code, message.detail, message.subject);
+      break;
+    case "recovered":
+      reports[shard]?.clear(message.code, message.subject);
+      break;
+    case "outcome":
+      outcomes.write(shard, message.outcome);
+      break;
+    case "suppressedOutcomes":
+      outcomes.writeSuppressed(shard, message.counts);
+      break;
+    case "handshakesFailed":
+      context.control.tlsHandshakesFailed += message.report.count;
+      options.logger.warn({ ...message.report }, "clients did not come through the TLS handshake of ext_proc");
       break;
     case "unknownName":
       names.add(message.name);
@@ -366,7 +392,9 @@ function onShardMessage(
       break;
     case "decision": {
       const endpointName = (slot: number): string => endpoints.at(slot)?.spec.name ?? `slot ${slot}`;
-      options.onDecisionLine?.(formatDecision(message.record, { endpointName, scorers: policy.scorers }));
+      const { policy, profile } = message.record;
+      const scorers = policies.policyOf(policy)?.profiles[profile]?.scorers ?? [];
+      options.onDecisionLine?.(formatDecision(message.record, { endpointName, scorers }));
       break;
     }
     case "refusal":

@@ -18,6 +18,7 @@ import {
   integerListFlag,
   listFlag,
   optionalSizeFlag,
+  optionalTextFlag,
   portFlag,
   repeatedFlag,
   switchFlag,
@@ -184,7 +185,7 @@ export const REQUEST_FLAGS: FlagTableOf<RequestFlags> = {
 export interface ScrapeFlags {
   readonly scrapeIntervalMs: number;
   readonly metricsStaleMs: number;
-  readonly backsOffScrapes: boolean;
+  readonly scrapeBackOff: boolean;
 }
 
 export const SCRAPE_FLAGS: FlagTableOf<ScrapeFlags> = {
@@ -200,7 +201,7 @@ export const SCRAPE_FLAGS: FlagTableOf<ScrapeFlags> = {
     byDefaultMs: METRICS_STALE_MS,
     minMs: 1,
   }),
-  backsOffScrapes: switchFlag("scrape-backoff", "Scrape model servers that have nothing to do less often.", true),
+  scrapeBackOff: switchFlag("scrape-backoff", "Scrape model servers that have nothing to do less often.", true),
 };
 
 export interface ShutdownFlags {
@@ -211,7 +212,7 @@ export interface ShutdownFlags {
 export const SHUTDOWN_FLAGS: FlagTableOf<ShutdownFlags> = {
   drainNoticeMs: durationFlag({
     name: "drain-notice",
-    help: "Time in which requests are still taken when the picker is told to end and its health already says so; by default at most half of --drain-timeout.",
+    help: "Time in which requests are still taken after the word to end; by default at most half of --drain-timeout.",
     byDefaultMs: DRAIN_NOTICE_MS,
     minMs: 0,
   }),
@@ -229,8 +230,8 @@ export interface ObservationFlags {
   readonly poolGaugesRefreshMs: number;
   readonly streamMetrics: boolean;
   readonly metricsEndpointAuth: boolean;
-  readonly metricsCertDir: string;
-  readonly metricsClientCaFile: string;
+  readonly metricsCertDir: string | undefined;
+  readonly metricsClientCaFile: string | undefined;
   readonly enablePprof: boolean;
   readonly tracing: boolean;
 }
@@ -250,12 +251,15 @@ export const OBSERVATION_FLAGS: FlagTableOf<ObservationFlags> = {
     "Ask Kubernetes who may read metrics. Not when endpoints come from a file.",
     true,
   ),
-  metricsCertDir: textFlag("metrics-cert-dir", "folder", "Folder with tls.crt and tls.key for the metrics port.", ""),
-  metricsClientCaFile: textFlag(
+  metricsCertDir: optionalTextFlag(
+    "metrics-cert-dir",
+    "folder",
+    "Folder with tls.crt and tls.key for the metrics port.",
+  ),
+  metricsClientCaFile: optionalTextFlag(
     "metrics-client-ca-file",
     "path",
     "Certificate of whoever signs those of clients that may read metrics. Needs --metrics-cert-dir.",
-    "",
   ),
   enablePprof: switchFlag("enable-pprof", "Serve profiles on the metrics port.", true),
   tracing: switchFlag("tracing", "Trace requests with OpenTelemetry, as $OTEL_… says.", true),

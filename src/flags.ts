@@ -28,6 +28,7 @@ import {
 import { type FlagGroup, type FlagTable, type FlagTableOf, formatHelp, readFlags } from "./platform/flags.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { LOG_FLAGS, type LogFlags, type LogFlagValues, readLogFlags } from "./platform/log-flags.ts";
+import { readTlsOptions, type TlsOptions } from "./platform/tls.ts";
 import { legacyMetricsOf, REMOVED_FLAGS, type RemovedFlags, removedFlagWarnings } from "./removed-flags.ts";
 
 export { SHARDS_AUTOMATIC } from "./flag-tables.ts";
@@ -43,6 +44,7 @@ export interface PickerFlags
     ScrapeFlags,
     ShutdownFlags,
     ObservationFlags {
+  readonly tlsOptions: TlsOptions;
   readonly log: LogFlags;
   readonly legacyMetrics: LegacyMetricFlags;
 }
@@ -60,7 +62,10 @@ export const FLAG_GROUPS: readonly FlagGroup[] = [
   { title: "Of older pickers, taken with a warning", flags: REMOVED_FLAGS },
 ];
 
-type RawFlags = Omit<PickerFlags, "log" | "legacyMetrics"> & LogFlagValues & RemovedFlags;
+/** What is made of several flags. */
+type Made = "tlsOptions" | "log" | "legacyMetrics";
+
+type RawFlags = Omit<PickerFlags, Made> & LogFlagValues & RemovedFlags;
 
 const ALL_FLAGS: FlagTableOf<RawFlags> = {
   ...SOURCE_FLAGS,
@@ -98,6 +103,7 @@ export function parsePickerFlags(
       ? values.drainNoticeMs
       : Math.min(values.drainNoticeMs, values.drainTimeoutMs / 2),
     poolNamespace: values.poolNamespace || environment["NAMESPACE"] || "default",
+    tlsOptions: readTlsOptions(values),
     log: readLogFlags(values),
     legacyMetrics: legacyMetricsOf(removedOf(values)),
   };
@@ -110,10 +116,10 @@ function helpText(): string {
   return formatHelp({ usage, about, groups: FLAG_GROUPS });
 }
 
-function withoutRaw(values: RawFlags): Omit<PickerFlags, "log" | "legacyMetrics"> {
+function withoutRaw(values: RawFlags): Omit<PickerFlags, Made> {
   const merged = new Set([...Object.keys(LOG_FLAGS), ...Object.keys(REMOVED_FLAGS)]);
   const kept = Object.entries(values).filter(([key]) => !merged.has(key));
-  return Object.fromEntries(kept) as unknown as Omit<PickerFlags, "log" | "legacyMetrics">;
+  return Object.fromEntries(kept) as unknown as Omit<PickerFlags, Made>;
 }
 
 function removedOf(values: RawFlags): RemovedFlags {
@@ -143,11 +149,11 @@ function refuseContradictions(values: RawFlags, given: ReadonlySet<string>): voi
     "--endpoint-target-ports needs the pods' labels: --endpoint-selector=app=vllm",
   );
   refuse(
-    values.metricsClientCaFile !== "" && values.metricsCertDir === "",
+    values.metricsClientCaFile !== undefined && values.metricsCertDir === undefined,
     "--metrics-client-ca-file needs a certificate for the metrics port: --metrics-cert-dir",
   );
   refuse(
-    values.metricsCertDir !== "" && values.metricsClientCaFile === "" && !values.metricsEndpointAuth,
+    values.metricsCertDir !== undefined && values.metricsClientCaFile === undefined && !values.metricsEndpointAuth,
     "--metrics-cert-dir needs to know who may read: --metrics-client-ca-file or --metrics-endpoint-auth",
   );
   refuse(
@@ -158,23 +164,11 @@ function refuseContradictions(values: RawFlags, given: ReadonlySet<string>): voi
 
 /** Flags that are known and do nothing yet. Whoever puts one to use takes its name out. */
 export const IDLE_FLAGS: readonly string[] = [
-  "health-checking",
-  "grpc-max-recv-msg-size",
-  "grpc-max-send-msg-size",
-  "secure-serving",
-  "cert-path",
-  "enable-cert-reload",
-  "tls-min-version",
-  "tls-cipher-suites",
   "config-file",
   "config-text",
   "plugin",
   "objectives-file",
   "allow-experimental-plugins",
-  "metrics-staleness-threshold",
-  "scrape-backoff",
-  "metrics-cert-dir",
-  "metrics-client-ca-file",
   "tracing",
 ];
 

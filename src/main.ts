@@ -8,12 +8,14 @@ import { systemClock } from "./base/clock.ts";
 import { ConfigError } from "./base/errors.ts";
 import { Prng, randomSeed } from "./base/prng.ts";
 import { INDEX_SLOTS_LOG2, STREAM_WINDOW_COUNT } from "./config/defaults.ts";
-import { startEpp } from "./epp.ts";
-import { parsePickerFlags, SHARDS_AUTOMATIC } from "./flags.ts";
+import { type Epp, startEpp } from "./epp.ts";
+import { type PickerFlags, parsePickerFlags, SHARDS_AUTOMATIC } from "./flags.ts";
+import { certificateNames } from "./platform/certificate-names.ts";
 import { EXIT_CODES } from "./platform/exit-codes.ts";
-import type { LogLevel } from "./platform/log-flags.ts";
 import { endOnSignal } from "./platform/signals.ts";
-import { createLogger, type LoggerOptions } from "./telemetry/logger.ts";
+import type { SecureServing } from "./shards/serving-certificate.ts";
+import { LogLosses } from "./telemetry/log-losses.ts";
+import { createLogger } from "./telemetry/logger.ts";
 import { layout } from "./wasm/layout.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -29,34 +31,47 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const { flags, warnings } = commandLine;
   if (flags.endpointsFile === "") throw new ConfigError("--endpoints-file is required; --help shows all flags");
-  const logger = createLogger({ level: loggerLevel(flags.log.level) });
+  const logLosses = new LogLosses();
+  const logger = createLogger({ ...flags.log, losses: logLosses });
   const seed = randomSeed();
   logger.info({ seed, node: process.version }, "starting");
   for (const warning of warnings) logger.warn(warning);
   const { drainTimeoutMs, logDecisions, disableSubsetFilter, ...options } = flags;
-  const epp = await startEpp({
+  // From now on, also while it starts: nobody else ends a process that is the first of its container.
+  let epp: Epp | undefined;
+  endOnSignal(async () => {
+    if (epp === undefined) return "done";
+    logger.info({ drainNoticeMs: flags.drainNoticeMs, drainTimeoutMs }, "draining");
+    const { streamsCut } = await epp.close(drainTimeoutMs);
+    if (streamsCut === 0) return "done";
+    logger.warn({ streamsCut }, "streams were still open when their time was over, and were cut");
+    return "streamsCut";
+  });
+  epp = await startEpp({
     ...options,
+    ...(flags.secureServing && { tls: secureServing(flags) }),
     shardCount: resolveShardCount(flags.shardCount),
     honoursSubsetHint: !disableSubsetFilter,
     streamWindowCount: STREAM_WINDOW_COUNT,
     indexSlotsLog2: INDEX_SLOTS_LOG2,
     ...(logDecisions && { onDecisionLine: (line) => process.stdout.write(`${line}\n`) }),
     logger,
+    logLosses,
+    logsRequests: flags.log.logsRequests,
     clock: systemClock,
     prng: new Prng(seed),
   });
-  endOnSignal(() => epp.close(drainTimeoutMs));
+}
+
+function secureServing(flags: PickerFlags): SecureServing {
+  const { host, poolName, poolNamespace, certPath, enableCertReload, tlsOptions } = flags;
+  const names = certificateNames({ host, poolName, namespace: poolNamespace, environment: process.env });
+  return { ...tlsOptions, certPath, isReloaded: enableCertReload, names };
 }
 
 /** How many shards are wanted: as the flag says, or one for each core but one. */
 function resolveShardCount(asked: number): number {
   return asked === SHARDS_AUTOMATIC ? Math.min(Math.max(1, availableParallelism() - 1), layout.SHARDS_MAX) : asked;
-}
-
-/** The nearest level that the logger has. */
-function loggerLevel(level: LogLevel): LoggerOptions["level"] {
-  if (level === "fatal") return "error";
-  return level === "trace" || level === "verbose" ? "debug" : level;
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

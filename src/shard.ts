@@ -3,26 +3,38 @@
  * instance over the shared memory. It ends when the control thread says so.
  */
 import { type MessagePort, threadId } from "node:worker_threads";
+import { createHealthService, type HealthService } from "./admin/health-service.ts";
+import { HealthState } from "./admin/health-state.ts";
 import { systemClock } from "./base/clock.ts";
 import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
 import { Prng } from "./base/prng.ts";
 import { randomUuid } from "./base/uuid.ts";
+import { BUILTIN_PLUGINS } from "./builtins.ts";
 import type { FinishRecord } from "./director/context.ts";
 import { DecisionQueue } from "./director/decision-queue.ts";
 import { Director } from "./director/director.ts";
+import { outcomeOf } from "./director/outcome.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
 import { countStreams } from "./extproc/counted-streams.ts";
+import { RequestHeaderReader } from "./extproc/request-headers.ts";
 import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
 import type { OpenConversation, Transport } from "./extproc/transport/transport.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
-import { parsersOf } from "./parsing/parsers.ts";
+import { PluginRegistry } from "./framework/registry.ts";
 import { answerQueries } from "./platform/answer-queries.ts";
 import { serveQueries } from "./platform/thread-queries.ts";
-import type { FromShard, ShardTask, ToShard } from "./shards/messages.ts";
+import { PLANNED_PLUGINS } from "./plugins/planned.ts";
+import { HandshakeReports } from "./shards/handshake-reports.ts";
+import type { FromShard, ShardResult, ShardTask, ToShard } from "./shards/messages.ts";
+import { PluginReports } from "./shards/plugin-reports.ts";
+import { PolicyLoader } from "./shards/policy-loader.ts";
+import { ShardState } from "./shards/shard-state.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
+import { OutcomeSampler } from "./telemetry/outcome-sampler.ts";
 import { RequestSeries } from "./telemetry/series/request-series.ts";
 import { ShardSeries } from "./telemetry/series/shard-series.ts";
 import { StreamSeries } from "./telemetry/series/stream-series.ts";
+import { AttributeColumns } from "./wasm/attribute-columns.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
 import { layout } from "./wasm/layout.ts";
 import { ShardMemory } from "./wasm/shard-memory.ts";
@@ -37,37 +49,73 @@ const MESSAGE_HEADROOM_SIZE = 1024 * 1024;
 const REPORTED_NAMES_MAX = layout.NAMES_MAX;
 
 /** Runs until it is told to end. Resolves then; rejects never: a shard that cannot listen says so and ends. */
-export default async function runShard(task: ShardTask): Promise<void> {
+export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const send = (message: FromShard): void => task.control.postMessage(message);
+  const kernel = instantiateKernel(task.memory);
+  const memory = new ShardMemory(task.memory, kernel, task.shard);
   const series = new ShardSeries(task.series);
-  const context = conversationContext(task, series, send);
+  const reports = new PluginReports({ clock: systemClock, send });
+  const prng = new Prng(task.seed);
+  const loader = new PolicyLoader({
+    registry: new PluginRegistry(BUILTIN_PLUGINS, PLANNED_PLUGINS),
+    clock: systemClock,
+    prng: prng.fork("plugins"),
+    columns: new AttributeColumns(task.memory, kernel),
+    reports,
+    parserNames: task.parserTypes,
+  });
+  let state: ShardState;
+  try {
+    state = await ShardState.open(task, { loader, memory, send });
+  } catch (error) {
+    send({ kind: "policyFailed", number: task.policy.number, message: messageOf(error) });
+    return { streamsCut: 0 };
+  }
+  const context = conversationContext(task, { memory, series, prng, state, send });
   const open: OpenConversation = (stream) => new Conversation(stream, context);
   const streams = new StreamSeries(series, systemClock);
-  serveQueries(task.queries, answerQueries({ clock: systemClock, pluginStates: () => formatPluginStates([]) }));
+  const pluginStates = (): string => formatPluginStates(state.policies.active.compiled.plugins);
+  serveQueries(task.queries, answerQueries({ clock: systemClock, pluginStates }));
+  const { tls, servesHealth, messageReceiveSizeMax, messageSendSizeMax } = task.serving;
+  const health = new HealthState();
+  health.update({ isReady: task.isReady });
+  const healthService = createHealthService(health);
+  const handshakes = new HandshakeReports(systemClock, (report) => send({ kind: "handshakesFailed", report }));
   let transport: Transport;
   try {
     transport = await listenGrpcJs({
       ...task.listen,
-      messageSizeMax: task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
+      ...(tls !== undefined && { tls }),
+      services: servesHealth ? [healthService] : [],
+      messageSizeMax: messageReceiveSizeMax ?? task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
+      messageSendSizeMax,
+      onHandshakeFailed: (reason) => handshakes.add(reason),
       clock: systemClock,
       open: task.countsStreams ? countStreams(open, () => streams.open()) : open,
     });
   } catch (error) {
     send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });
-    return;
+    return { streamsCut: 0 };
   }
   send({ kind: "listening", port: transport.port, thread: threadId });
-  await untilTold(task.control, transport);
+  const streamsCut = await untilTold(task.control, { transport, health, healthService, state });
+  handshakes.close();
+  reports.close();
   task.control.close();
+  return { streamsCut };
 }
 
 function conversationContext(
   task: ShardTask,
-  series: ShardSeries,
-  send: (message: FromShard) => void,
+  shard: {
+    readonly memory: ShardMemory;
+    readonly series: ShardSeries;
+    readonly prng: Prng;
+    readonly state: ShardState;
+    readonly send: (message: FromShard) => void;
+  },
 ): ConversationContext {
-  const memory = new ShardMemory(task.memory, instantiateKernel(task.memory), task.shard);
-  const prng = new Prng(task.seed);
+  const { memory, series, prng, state, send } = shard;
   const decisions = new DecisionQueue({
     memory,
     clock: systemClock,
@@ -75,22 +123,29 @@ function conversationContext(
     withCandidates: task.emitEndpointScores,
     defer: (run) => setImmediate(run),
   });
+  const outcomes = task.reportOutcomes ? outcomeSampler(send) : undefined;
   const director = new Director({
     memory,
     decisions,
     clock: systemClock,
     prng: prng.fork("decisions"),
-    parsers: parsersOf(task.parserTypes),
+    policies: state.policies,
+    fleet: state.fleet,
+    objectives: state.objectives,
     limits: { requestBodySizeMax: task.requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: reportOnce((name) => send({ kind: "unknownName", name })),
     ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),
-    onFinished: (record) => countFinished(memory, record),
+    onFinished(record) {
+      countFinished(memory, record);
+      outcomes?.add({ cause: record.cause, status: record.response?.status }, () => outcomeOf(record));
+    },
     metrics: new RequestSeries(series, systemClock),
   });
   const requestIds = prng.fork("request ids");
   const errorCodes = Object.keys(ERROR_KINDS) as ErrorCode[];
   return {
     director,
+    headers: new RequestHeaderReader(),
     newRequestId: () => randomUuid(requestIds),
     onRefusal({ code, message }) {
       memory.count(layout.SHARD_COUNTER_REFUSED + errorCodes.indexOf(code));
@@ -106,6 +161,13 @@ function conversationContext(
     onStreamOpened: () => memory.count(layout.SHARD_COUNTER_STREAMS_OPENED),
     onStreamClosed: () => memory.count(layout.SHARD_COUNTER_STREAMS_CLOSED),
   };
+}
+
+function outcomeSampler(send: (message: FromShard) => void): OutcomeSampler {
+  return new OutcomeSampler(systemClock, {
+    onOutcome: (outcome) => send({ kind: "outcome", outcome }),
+    onSuppressed: (counts) => send({ kind: "suppressedOutcomes", counts }),
+  });
 }
 
 function countFinished(memory: ShardMemory, { cause, response }: FinishRecord): void {
@@ -126,15 +188,45 @@ function reportOnce(report: (name: string) => void): (name: string) => void {
   };
 }
 
-function untilTold(control: MessagePort, transport: Transport): Promise<void> {
+/** Does what the control thread says; resolves when that was to end, with the number of streams that were cut. */
+function untilTold(
+  control: MessagePort,
+  served: {
+    readonly transport: Transport;
+    readonly health: HealthState;
+    readonly healthService: HealthService;
+    readonly state: ShardState;
+  },
+): Promise<number> {
+  const { transport, health, healthService, state } = served;
+  const end = async (graceMs: number): Promise<number> => {
+    health.update({ isReady: false });
+    healthService.endWatches();
+    const streamsCut = graceMs > 0 ? await transport.drain(graceMs) : 0;
+    await transport.close();
+    return streamsCut;
+  };
   return new Promise((resolve) => {
     control.on("message", (message: ToShard) => {
-      const graceMs = message.kind === "drain" ? message.graceMs : 0;
-      void (async () => {
-        if (graceMs > 0) await transport.drain(graceMs);
-        await transport.close();
-        resolve();
-      })();
+      switch (message.kind) {
+        case "certificate":
+          transport.replaceCertificate(message.keyPair);
+          break;
+        case "health":
+          health.update({ isReady: message.isReady });
+          break;
+        case "policy":
+        case "fleet":
+        case "objectives":
+          state.take(message);
+          break;
+        case "drain":
+          void end(message.graceMs).then(resolve);
+          break;
+        case "close":
+          void end(0).then(resolve);
+          break;
+      }
     });
   });
 }

@@ -19,6 +19,7 @@ export function parserTable(): string {
 const BODIES: Readonly<Record<ParserDefinition["body"]["kind"], string>> = {
   json: "JSON, scanned as it arrives",
   grpc: "one protobuf message in a gRPC frame",
+  custom: "by a user's function",
   unread: "not read",
 };
 

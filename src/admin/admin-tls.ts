@@ -7,22 +7,22 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 import type { AdminTls } from "./admin-server.ts";
 
 export interface AdminTlsFiles {
-  /** `--metrics-cert-dir`; plain HTTP when absent. */
+  /** `--metrics-cert-dir`; plain HTTP when empty. */
   readonly certDir?: string | undefined;
-  /** `--metrics-client-ca-file`; clients need no certificate when absent. */
+  /** `--metrics-client-ca-file`; clients need no certificate when empty. */
   readonly clientCaFile?: string | undefined;
 }
 
 /** Undefined for plain HTTP. Throws a ConfigError that names the file and the flag. */
-export function readAdminTls({ certDir, clientCaFile }: AdminTlsFiles): AdminTls | undefined {
-  if (certDir === undefined) {
-    if (clientCaFile === undefined) return undefined;
+export function readAdminTls({ certDir = "", clientCaFile = "" }: AdminTlsFiles): AdminTls | undefined {
+  if (certDir === "") {
+    if (clientCaFile === "") return undefined;
     throw new ConfigError("--metrics-client-ca-file needs a certificate of the server, too: give --metrics-cert-dir");
   }
   const tls = {
     certificate: readPem(path.join(certDir, "tls.crt"), "--metrics-cert-dir"),
     key: readPem(path.join(certDir, "tls.key"), "--metrics-cert-dir"),
-    clientCa: clientCaFile === undefined ? undefined : readPem(clientCaFile, "--metrics-client-ca-file"),
+    clientCa: clientCaFile === "" ? undefined : readPem(clientCaFile, "--metrics-client-ca-file"),
   };
   try {
     // A CA that is none is taken in silence there, and would let nobody in.

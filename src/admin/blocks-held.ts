@@ -1,6 +1,4 @@
-/**
- * Asks the index writer how many blocks each endpoint is taken to hold. A writer that does not answer is not waited for.
- */
+/** Asks the index writer how many blocks each endpoint is taken to hold, and does not wait for one that is dead. */
 import type { Clock } from "../base/clock.ts";
 import type { QueriedThread } from "../platform/thread-queries.ts";
 

@@ -4,6 +4,7 @@
  *   sim-2 127.0.0.1:18002 | holds 62 of 63 prompt blocks | queue 1.00 × 2 + kv 0.98 × 2 + prefix 0.98 × 3 = 6.91 |
  *   best of 4 | picked in 0.041 ms (kernel 3.2 µs, batch of 1) | model sim, request 5f…
  */
+import { oneLine } from "../base/one-line.ts";
 import type { DecisionRecord } from "../director/context.ts";
 
 export interface DecisionNames {
@@ -25,13 +26,6 @@ export function formatDecision(record: DecisionRecord, names: DecisionNames): st
     `model ${record.model ?? "none"}, request ${record.requestId}`,
   ];
   return oneLine(parts.join(" | "));
-}
-
-/** Model and request id are the client's: a line break in them must not begin a line of its own. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }
 
 /** What decided, in words. */

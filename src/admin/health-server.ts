@@ -1,46 +1,28 @@
 /**
- * gRPC health (`grpc.health.v1.Health/Check`) on a port of its own, plaintext, as the Go picker has it. Any service
- * name gets the same answer: SERVING once the picker takes requests, NOT_SERVING while it starts or drains.
+ * gRPC health on a port of its own, plaintext, as the Go picker has it: kubelets and proxies ask here whether requests
+ * are taken. What is answered: health-state.ts.
  */
-import { Server, ServerCredentials, type sendUnaryData } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ConfigError } from "../base/errors.ts";
-import { ProtobufWriter } from "../wire/protobuf/writer.ts";
 import type { AdminServer } from "./admin-server.ts";
+import { createHealthService } from "./health-service.ts";
+import type { HealthState } from "./health-state.ts";
 
-const STATUS_FIELD = 1;
-const SERVING = 1;
-const NOT_SERVING = 2;
-
-const CHECK_METHOD = {
-  path: "/grpc.health.v1.Health/Check",
-  requestStream: false,
-  responseStream: false,
-  requestSerialize: (message: Buffer): Buffer => message,
-  requestDeserialize: (bytes: Buffer): Buffer => bytes,
-  responseSerialize: (message: Buffer): Buffer => message,
-  responseDeserialize: (bytes: Buffer): Buffer => bytes,
-} as const;
+/** A request holds a service's name. */
+const REQUEST_SIZE_MAX = 4_096;
 
 /** Throws a ConfigError when the port cannot be had. */
 export async function startHealthServer(options: {
   readonly host: string;
   readonly port: number;
-  readonly isServing: () => boolean;
+  readonly state: HealthState;
 }): Promise<AdminServer> {
-  const server = new Server();
-  server.addService(
-    { check: CHECK_METHOD },
-    { check: (_call: unknown, answer: sendUnaryData<Buffer>) => answer(null, encodeStatus(options.isServing())) },
-  );
+  const server = new Server({ "grpc.max_receive_message_length": REQUEST_SIZE_MAX });
+  const { definition, implementation } = createHealthService(options.state);
+  server.addService(definition, implementation);
   const port = await bind(server, options);
   const close = async (): Promise<void> => server.forceShutdown();
   return { port, close };
-}
-
-function encodeStatus(isServing: boolean): Buffer {
-  const writer = new ProtobufWriter(8);
-  writer.uint(STATUS_FIELD, isServing ? SERVING : NOT_SERVING);
-  return writer.finish();
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<number> {

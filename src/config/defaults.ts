@@ -145,13 +145,22 @@ export const INDEX_LEARNING_MS: number = 10 * 60 * 1000;
 /** A prompt of a million tokens takes some 5 MB; 64 MiB leaves room for images in base64. */
 export const REQUEST_BODY_SIZE_MAX: number = 64 * 1024 * 1024;
 
-/** Time from the word to end until open streams are cut: the Go picker's default, and the grace that Kubernetes gives. */
+/** Time from the word to end until open streams are cut: the Go picker's default, and Kubernetes' grace. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 
 /**
  * Part of the drain timeout in which requests are still taken. Nobody knows at once that a picker ends: Envoy asks for
- * its health every few seconds, and Kubernetes takes about as long to tell proxies that a pod goes. A request that comes
- * meanwhile would fail. The Go picker takes requests for its whole drain timeout, which makes every end as slow; 5 s is
- * more than a check each second needs, twice, and leaves most of the timeout to long responses.
+ * its health every few seconds, and Kubernetes takes about as long to tell proxies that a pod goes. A request that
+ * comes meanwhile would fail. The Go picker takes requests for its whole drain timeout, which makes every end as slow;
+ * 5 s is more than a check each second needs, twice, and leaves most of the timeout to long responses.
  */
 export const DRAIN_NOTICE_MS = 5_000;
+
+/**
+ * Time that one call of a user's plugin may take: many times what a function over some hundred candidates needs, and
+ * little beside the time that a model server takes for a token.
+ */
+export const PLUGIN_BUDGET_MS = 1;
+
+/** Blocks that the index takes an endpoint to hold where no producer says: the Go picker's `lruCapacityPerServer`. */
+export const BLOCKS_PER_ENDPOINT_MAX = 31_250;

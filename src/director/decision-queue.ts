@@ -1,15 +1,15 @@
 /**
  * Collects the picks whose bodies complete in one event-loop turn and decides them in one crossing into the kernel, in
- * arrival order. No timer: at low load a batch is one request, and under load it is what one turn brought.
+ * arrival order. No timer: at low load a batch is one request, and under load it is what one turn brought. A pick with
+ * functions of users in it runs in stages, alone, when its turn in that order comes.
  */
 import type { Clock } from "../base/clock.ts";
 import { layout } from "../wasm/layout.ts";
-import type { Pick, PickRequest, ScoredCandidate, ShardMemory } from "../wasm/shard-memory.ts";
+import type { Decided, PickRequest, ScoredCandidate, ShardMemory, Stages } from "../wasm/shard-memory.ts";
 
-/** The pick, and what its batch cost. */
+/** The pick, or why there is none, and what its batch cost. */
 export interface Decision {
-  /** Undefined when no endpoint could take the request. */
-  readonly pick: Pick | undefined;
+  readonly decided: Decided;
   /** All candidates with their totals, where they are asked for. */
   readonly candidates: readonly ScoredCandidate[] | undefined;
   readonly batchSize: number;
@@ -17,9 +17,14 @@ export interface Decision {
   readonly batchMs: number;
 }
 
-interface Waiting {
+export interface QueuedPick {
   readonly request: PickRequest;
-  readonly decided: (decision: Decision) => void;
+  /** Functions that run outside of the kernel; undefined for none. */
+  readonly stages: Stages | undefined;
+}
+
+interface Waiting extends QueuedPick {
+  readonly onDecided: (decision: Decision) => void;
 }
 
 export class DecisionQueue {
@@ -47,30 +52,52 @@ export class DecisionQueue {
     this.#defer = options.defer;
   }
 
-  /** Calls `decided` at the end of this turn, once, whatever has become of the request meanwhile. */
-  push(request: PickRequest, decided: (decision: Decision) => void): void {
+  /** Calls `onDecided` at the end of this turn, once, whatever has become of the request meanwhile. */
+  push({ request, stages }: QueuedPick, onDecided: (decision: Decision) => void): void {
     if (this.#waiting.length === 0) this.#defer(() => this.#drain());
-    this.#waiting.push({ request, decided });
+    this.#waiting.push({ request, stages, onDecided });
   }
 
   #drain(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     const batchSizeMax = this.#withCandidates ? 1 : layout.PICKS_MAX;
-    for (let start = 0; start < waiting.length; start += batchSizeMax) {
-      this.#decide(waiting.slice(start, start + batchSizeMax));
+    let start = 0;
+    while (start < waiting.length) {
+      const end = batchEnd(waiting, start, batchSizeMax);
+      this.#decide(waiting.slice(start, end));
+      start = end;
     }
   }
 
   #decide(batch: readonly Waiting[]): void {
     const startMs = this.#clock.nowMs();
-    const requests = batch.map((entry) => entry.request);
-    const picks = this.#memory.decide(requests, startMs, { withScores: this.#withScores });
+    const decided = this.#decideTogether(batch, startMs);
     const batchMs = this.#clock.nowMs() - startMs;
     for (const [index, entry] of batch.entries()) {
-      const pick = picks[index];
-      const candidates = this.#withCandidates && pick !== undefined ? this.#memory.lastCandidates(pick) : undefined;
-      entry.decided({ pick, candidates, batchSize: batch.length, batchMs });
+      const one = decided[index] as Decided;
+      const candidates = this.#withCandidates && one.kind === "picked" ? this.#memory.lastCandidates(one) : undefined;
+      entry.onDecided({ decided: one, candidates, batchSize: batch.length, batchMs });
     }
   }
+
+  #decideTogether(batch: readonly Waiting[], nowMs: number): readonly Decided[] {
+    const [first] = batch as readonly [Waiting];
+    const options = { withScores: this.#withScores };
+    if (first.stages !== undefined) return [this.#memory.decideStaged(first.request, nowMs, first.stages, options)];
+    return this.#memory.decide(
+      batch.map(({ request }) => request),
+      nowMs,
+      options,
+    );
+  }
+}
+
+/** Where the batch that begins at `start` ends: before the next pick in stages, which is a batch of its own. */
+function batchEnd(waiting: readonly Waiting[], start: number, batchSizeMax: number): number {
+  if (waiting[start]?.stages !== undefined) return start + 1;
+  const endMax = Math.min(start + batchSizeMax, waiting.length);
+  let end = start + 1;
+  while (end < endMax && waiting[end]?.stages === undefined) end++;
+  return end;
 }

@@ -10,9 +10,19 @@ export class Director {
     this.#context = context;
   }
 
+  /** Headers that plugins of the active policy read. The same list until the policy changes. */
+  get pluginHeaders(): readonly string[] {
+    return this.#context.policies.active.compiled.headers;
+  }
+
+  /** The caller's trace headers are wanted. */
+  get readsTraceHeaders(): boolean {
+    return this.#context.metrics?.readsTraceHeaders === true;
+  }
+
   /** A new request; `finish` it whatever happens. */
-  open({ path, ...options }: { readonly path: string } & Omit<RequestOptions, "parser">): InferenceRequest {
-    const parser = selectParser(this.#context.parsers, path);
-    return new InferenceRequest(this.#context, { ...options, parser });
+  open(options: RequestOptions): InferenceRequest {
+    const policy = this.#context.policies.acquire();
+    return new InferenceRequest(this.#context, policy, selectParser(policy.parsers, options.path), options);
   }
 }

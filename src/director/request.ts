@@ -2,284 +2,388 @@
  * One request from its headers to the end of its stream, and the one place where what it claimed is returned.
  *
  *   receiving ──complete──► deciding ──picked──► routed ──finish──► finished
- *       │                      │  └─no endpoint─► refused ─finish──►    ▲
- *       └──fault─► refused     └──────finish (charge is returned when the decision comes)
+ *       │                      │  └─refusal────► refused ─finish──►    ▲
+ *       └──fault─► refused     └──────finish (charges are returned when the decision comes)
  *
- * It claims a stream window while the body arrives and is decided, and a charge on the picked endpoint from the pick to
- * the end of the stream. `finish` may come at any time, from any cause, and more than once.
+ * It claims its policy from the headers to its end, a stream window while the body arrives and is decided, and a charge
+ * on every picked endpoint from the pick to the end. `finish` may come at any time, from any cause, more than once.
  */
 import { EppError } from "../base/errors.ts";
-import { readGrpcBody } from "../parsing/grpc-body.ts";
-import type { ParserDefinition, PromptFinder } from "../parsing/parser.ts";
-import { refuseBody } from "../parsing/scan-faults.ts";
-import { layout } from "../wasm/layout.ts";
-import type { BodyFacts, Pick, ScoredCandidate } from "../wasm/shard-memory.ts";
+import { agentIdentity } from "../framework/attributes.ts";
+import type { HeaderChange } from "../framework/request.ts";
+import type { ParserDefinition } from "../parsing/parser.ts";
+import type { Pick, PickRequest, ScoredCandidate } from "../wasm/shard-memory.ts";
+import { NamedCandidates } from "./candidates.ts";
 import type { DirectorContext, TerminationCause } from "./context.ts";
-import type { Decision } from "./decision-queue.ts";
+import { kernelStages } from "./custom-stages.ts";
+import type { Decision, QueuedPick } from "./decision-queue.ts";
+import { PluginRun } from "./plugin-run.ts";
+import type { HeldPolicy } from "./policy-set.ts";
+import { type BodyEdit, type BodyPlace, RequestBody } from "./request-body.ts";
 import type { RequestMeter, TraceCarrier } from "./request-metrics.ts";
-import { ResponseObserver } from "./response.ts";
+import { type HeaderLookup, PluginRequest } from "./request-view.ts";
+import { type ResponseHeaders, ResponseObserver } from "./response.ts";
+import { type Scheduled, schedule } from "./schedule.ts";
 
+export type { BodyEdit, BodyPlace } from "./request-body.ts";
+
+/** What the headers say of a request. */
 export interface RequestOptions {
-  /** Undefined when no parser takes the request's path: then it may have no body. */
-  readonly parser: ParserDefinition | undefined;
   readonly requestId: string;
-  /** Model to send the request on under; as in the body when absent. */
-  readonly rewriteModelTo?: string | undefined;
+  readonly path: string;
   /** The request has no body: it is routed, but counted in no metric, as in the Go picker. */
   readonly isBodyless?: boolean;
-  /** The caller's trace, where it is looked for. */
+  /** Model to send the request on under; as in the body when absent. */
+  readonly rewriteModelTo?: string | undefined;
+  /** Name of its objective, which gives it a priority. */
+  readonly objective?: string | undefined;
+  readonly fairnessId?: string | undefined;
+  /** The client wants an endpoint that holds some of the prompt, or none. */
+  readonly wantsCached?: boolean | undefined;
+  /** Headers that plugins of the policy read. */
+  readonly header?: HeaderLookup | undefined;
   readonly trace?: TraceCarrier | undefined;
-}
-
-/** Of requests that name no flow. */
-const FAIRNESS_ID_DEFAULT = "default-flow";
-
-/** A span of the body to be replaced before it is sent on. */
-export interface BodyEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly replacement: Buffer;
 }
 
 export interface Routed {
   readonly pick: Pick;
   readonly edit: BodyEdit | undefined;
+  /** Headers to be set on the request, besides those that say where it goes. */
+  readonly headers: readonly HeaderChange[];
   /** All candidates with their totals, when they are to be told to the proxy. */
   readonly candidates: readonly ScoredCandidate[] | undefined;
   /** The response is of no interest: the stream ends with this answer. */
   readonly skipsResponse: boolean;
 }
 
-/** Whether bytes end the body. `may-be-cut`: they are all that the proxy shows, which may be less than the body. */
-export type BodyPlace = "more" | "last" | "may-be-cut";
-
 export type Outcome = Routed | EppError;
 
+/** Fairness id of a request that has none: the Go picker's. */
+export const FAIRNESS_ID_DEFAULT = "default-flow";
+
 type State = "receiving" | "deciding" | "routed" | "refused" | "finished";
+
+const NO_HEADERS: readonly HeaderChange[] = [];
+const NO_HEADER: HeaderLookup = () => undefined;
 
 export class InferenceRequest {
   readonly #context: DirectorContext;
   readonly #options: RequestOptions;
-  readonly #policy: number;
+  readonly #parser: ParserDefinition | undefined;
+  readonly #policy: HeldPolicy;
+  readonly #body: RequestBody;
+  readonly #priority: number;
   readonly #receivedAtMs: number;
+  /** Set when a plugin of the policy looks at requests. */
+  readonly #plugins: PluginRun | undefined;
   /** Counts this request; undefined when it is not counted. */
   readonly meter: RequestMeter | undefined;
   #state: State = "receiving";
-  #window: number | undefined;
-  #bodySize = 0;
-  /** The body so far, where it is read once it is whole. */
-  #pieces: Buffer[] = [];
-  /** The proxy showed only the beginning of the body; the decision is made on that. */
-  #isCut = false;
-  #model: string | undefined;
-  #asksForStream = false;
-  #edit: BodyEdit | undefined;
-  #pick: Pick | undefined;
+  #addresses: readonly string[] | undefined;
+  /** What is charged; the first one is the answer's. */
+  #picks: readonly Pick[] = [];
   #response: ResponseObserver | undefined;
+  #refusal: EppError | undefined;
 
-  constructor(context: DirectorContext, options: RequestOptions) {
+  constructor(
+    context: DirectorContext,
+    policy: HeldPolicy,
+    parser: ParserDefinition | undefined,
+    options: RequestOptions,
+  ) {
+    const { memory, limits, clock, objectives, metrics, fleet } = context;
     this.#context = context;
     this.#options = options;
-    this.#policy = context.memory.activePolicy;
-    this.#receivedAtMs = context.clock.nowMs();
-    this.meter = options.isBodyless === true ? undefined : context.metrics?.open(options.requestId, options.trace);
+    this.#parser = parser;
+    this.#policy = policy;
+    this.#receivedAtMs = clock.nowMs();
+    this.#priority = objectives.priorityOf(options.objective);
+    this.#body = new RequestBody({
+      header: options.header ?? NO_HEADER,
+      memory,
+      policy: policy.number,
+      parser,
+      rewriteModelTo: options.rewriteModelTo,
+      limits,
+    });
+    this.meter = options.isBodyless === true ? undefined : metrics?.open(options.requestId, options.trace);
+    const stages = policy.compiled.requestStages;
+    this.#plugins = stages === undefined ? undefined : new PluginRun(stages, this.#newView(options), fleet);
+    this.#plugins?.onRequest();
   }
 
   /** Takes the next bytes of the body. Returns why the request is refused, if it is. */
   feed(bytes: Buffer, place: BodyPlace): EppError | undefined {
     if (this.#state !== "receiving") return undefined;
-    this.#bodySize += bytes.length;
-    const { requestBodySizeMax } = this.#context.limits;
-    if (this.#bodySize > requestBodySizeMax) {
-      return this.#refuse(new EppError("PayloadTooLarge", `request body is larger than ${requestBodySizeMax} bytes`));
-    }
-    const { parser } = this.#options;
-    if (parser === undefined) return this.#refuse(new EppError("BadRequest", "no parser is configured for this path"));
-    switch (parser.body.kind) {
-      case "json":
-        return this.#scan(parser.body.api, bytes, place);
-      case "grpc":
-        return this.#gather(parser.body.findPrompt, bytes, place);
-      case "unread":
-        return undefined;
-    }
+    const fault = this.#body.feed(bytes, place);
+    return fault === undefined ? undefined : this.#refuse(fault);
   }
 
   /**
-   * The body is complete: checks what it must have and asks for a decision, which comes within this event-loop turn.
-   * `addresses`: where the request may go; anywhere when undefined.
+   * The body is complete: checks what it must have and asks for a decision, which comes within this event-loop turn
+   * unless several profiles run. `addresses`: where the request may go; anywhere when undefined.
    */
   complete(addresses: readonly string[] | undefined, answer: (outcome: Outcome) => void): void {
     if (this.#state !== "receiving") return;
-    const fault = this.#readBody();
+    this.#addresses = addresses;
+    const fault = this.#body.read();
     this.#identify();
-    if (fault !== undefined) {
-      answer(this.#refuse(fault));
+    const refusal = fault ?? this.#admit();
+    if (refusal !== undefined) {
+      answer(this.#refuse(refusal));
       return;
     }
     this.#state = "deciding";
-    const { prng, decisions, clock } = this.#context;
-    const completedAtMs = clock.nowMs();
-    const seed = { seedLow: prng.nextU32(), seedHigh: prng.nextU32() };
-    decisions.push({ window: this.#window, policy: this.#policy, ...seed, addresses }, (decision) => {
-      this.#releaseWindow();
-      if (this.#state === "finished") return this.#returnLate(decision);
-      const outcome = this.#take(decision);
-      this.#measure(decision);
-      if (!(outcome instanceof EppError)) this.#report(outcome.pick, decision, completedAtMs);
-      answer(outcome);
+    const completedAtMs = this.#context.clock.nowMs();
+    schedule({
+      policy: this.#policy.compiled,
+      decisions: this.#context.decisions,
+      plugins: this.#plugins,
+      pickOf: (profile) => this.#queuedPick(profile),
+      isOver: () => this.#state === "finished",
+      onScheduled: (scheduled) => this.#onScheduled(scheduled, completedAtMs, answer),
     });
-  }
-
-  /** The body asks for a streamed response. */
-  get asksForStream(): boolean {
-    return this.#asksForStream;
   }
 
   /** What watches the response of this request. */
   get response(): ResponseObserver {
-    const sent = this.#options.rewriteModelTo;
     this.#response ??= new ResponseObserver({
-      usageFormat: this.#options.parser?.usageFormat,
+      usageFormat: this.#parser?.usageFormat,
       nowMs: () => this.#context.clock.nowMs(),
-      rename: this.#edit === undefined ? undefined : { sent: sent ?? "", asked: this.#model ?? "" },
+      rename:
+        this.#body.edit === undefined
+          ? undefined
+          : { sent: this.#options.rewriteModelTo ?? "", asked: this.#body.askedModel ?? "" },
     });
     return this.#response;
   }
 
+  /** The body asks for a streamed response. */
+  get asksForStream(): boolean {
+    return this.#body.isStream;
+  }
+
   /** The endpoint's address as picked; undefined before the pick and after a refusal. */
   get hostPort(): string | undefined {
-    return this.#pick?.hostPort;
+    return this.#picks[0]?.hostPort;
+  }
+
+  /** The server has begun to answer. Returns headers to be set on the response. */
+  onResponseHead({ status, servedBy }: ResponseHeaders): readonly HeaderChange[] {
+    if (this.#plugins === undefined || this.#state !== "routed") return NO_HEADERS;
+    return this.#plugins.onResponse({ status: status === undefined ? undefined : String(status), servedBy });
   }
 
   /** The stream is over: returns everything that is still claimed, and reports the end. Only the first call counts. */
   finish(isCancelled: boolean): void {
     if (this.#state === "finished") return;
     const stateBefore = this.#state;
+    const slot = this.#picks[0]?.slot;
     this.#state = "finished";
     if (stateBefore !== "deciding") {
-      this.#releaseWindow();
-      this.#releaseCharge();
+      this.#body.release();
+      this.#releaseCharges();
     }
     const response = this.#response?.facts();
     const isDone = response?.isComplete === true || (stateBefore === "routed" && this.#skipsResponse);
+    const cause = causeOf(stateBefore, isDone, isCancelled);
+    const usage = response?.usage;
+    this.#plugins?.onEnd({
+      cause,
+      promptTokens: usage?.promptTokens,
+      completionTokens: usage?.completionTokens,
+    });
     const { onFinished, clock } = this.#context;
-    this.meter?.onClosed({ isComplete: response?.isComplete === true, usage: response?.usage });
+    this.meter?.onClosed({ isComplete: response?.isComplete === true, usage });
     onFinished({
-      cause: causeOf(stateBefore, isDone, isCancelled),
+      cause,
       requestId: this.#options.requestId,
-      model: this.#model,
+      model: this.#body.askedModel,
+      slot,
+      refusal: this.#refusal,
+      requestSize: this.#body.size,
       response,
       durationMs: clock.nowMs() - this.#receivedAtMs,
+      firstByteMs: response?.firstByteAtMs === undefined ? undefined : response.firstByteAtMs - this.#receivedAtMs,
+    });
+    if (stateBefore !== "deciding") this.#context.policies.release(this.#policy);
+  }
+
+  #newView({ requestId, path, header }: RequestOptions): PluginRequest {
+    return new PluginRequest({
+      requestId,
+      path,
+      priority: this.#priority,
+      receivedAtMs: this.#receivedAtMs,
+      header: header ?? NO_HEADER,
     });
   }
 
-  /** Scans the next bytes of the body, or of the prompt in it, which begins at `start`. */
-  #scan(api: number, bytes: Buffer, place: BodyPlace, start = 0): EppError | undefined {
-    this.#window ??= this.#context.memory.acquireWindow(api, this.#policy);
-    if (this.#window === undefined) {
-      const message = "too many request bodies are arriving at once; try again";
-      return this.#refuse(new EppError("ResourceExhausted", message, { droppedReason: "rejected-saturated" }));
-    }
-    const fault = this.#context.memory.feed(this.#window, bytes, place !== "more");
-    if (fault === undefined) return undefined;
-    this.#isCut = place === "may-be-cut" && fault.result === layout.SCAN_CUT;
-    return this.#isCut ? undefined : this.#refuse(refuseBody({ ...fault, offset: start + fault.offset }));
+  /** Admission in the Go picker's order: saturation, candidates, producers, admitters. */
+  #admit(): EppError | undefined {
+    const shed = this.#priority < 0 ? this.#shed() : undefined;
+    if (shed !== undefined || this.#plugins === undefined || !this.#plugins.looksAhead) return shed;
+    const { memory, clock, fleet } = this.#context;
+    let candidates: NamedCandidates | undefined;
+    const look = (): NamedCandidates =>
+      (candidates ??= new NamedCandidates(memory.look(this.#lookRequest(), clock.nowMs()), fleet, (slot) =>
+        memory.hostPort(slot),
+      ));
+    this.#plugins.produce(look);
+    const pool = { policy: this.#policy.number, addresses: this.#addresses };
+    return this.#plugins.admit({
+      get endpointCount() {
+        return look().count;
+      },
+      meanUtilization: (queueDepthRequests, kvCacheUsageFraction) =>
+        memory.meanUtilization(pool, clock.nowMs(), { queueDepthRequests, kvCacheUsageFraction }),
+    });
   }
 
-  /** Keeps the body until it is whole, then scans the prompt in it. */
-  #gather(findPrompt: PromptFinder, bytes: Buffer, place: BodyPlace): EppError | undefined {
-    this.#pieces.push(bytes);
-    if (place === "more") return undefined;
-    const body = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    const prompt = readGrpcBody(body, findPrompt);
-    if (typeof prompt === "string") {
-      this.#isCut = place === "may-be-cut";
-      return this.#isCut ? undefined : this.#refuse(new EppError("BadRequest", prompt));
-    }
-    const isView = prompt.bytes.buffer === body.buffer;
-    const start = isView ? prompt.bytes.byteOffset - body.byteOffset : 0;
-    const refusal = this.#scan(prompt.api, prompt.bytes, "last", start);
-    if (refusal === undefined && this.#window !== undefined) this.#context.memory.addFacts(this.#window, prompt);
-    return refusal;
-  }
-
-  #readBody(): EppError | undefined {
-    const { parser, rewriteModelTo } = this.#options;
-    if (parser === undefined || this.#window === undefined) return undefined;
-    const facts = this.#context.memory.facts(this.#window);
-    // Where a model is optional, an empty name is none.
-    this.#model = facts.model || undefined;
-    this.#asksForStream = facts.isStream;
-    const missing = this.#isCut ? undefined : parser.findMissing(facts);
-    if (missing !== undefined) return new EppError("BadRequest", missing);
-    if (rewriteModelTo !== undefined && rewriteModelTo !== facts.model) return this.#rewrite(facts, rewriteModelTo);
-    return undefined;
-  }
-
+  /** Says whose request it is, as soon as the body is read. */
   #identify(): void {
-    const modelName = this.#model ?? "";
-    const targetModelName = this.#options.rewriteModelTo ?? modelName;
-    this.meter?.identify({ modelName, targetModelName, fairnessId: FAIRNESS_ID_DEFAULT, priority: 0 });
+    const { view } = this.#plugins ?? {};
+    const attribute = view?.attribute(agentIdentity);
+    const fairnessId = this.#options.fairnessId || (typeof attribute === "string" && attribute) || FAIRNESS_ID_DEFAULT;
+    if (view !== undefined) {
+      view.fairnessId = fairnessId;
+      view.model = this.#body.sentModel;
+      view.isStream = this.#body.isStream;
+      view.bodySize = this.#body.size;
+      view.promptTokens = this.#body.promptTokens;
+    }
+    this.meter?.identify({
+      modelName: this.#body.askedModel ?? "",
+      targetModelName: this.#body.sentModel ?? "",
+      fairnessId,
+      priority: this.#priority,
+    });
   }
 
-  /**
-   * The prompt belongs to the model that the request is sent on under. The body says so, too, where it names a model
-   * and the name can be exchanged: inside of a message, sizes would change that stand before it.
-   */
-  #rewrite({ model, modelSpan }: BodyFacts, name: string): EppError | undefined {
-    const { modelSizeMax } = this.#context.limits;
-    if (Buffer.byteLength(name) > modelSizeMax) {
-      return new EppError("BadRequest", `the model name to rewrite to has more than ${modelSizeMax} bytes`);
-    }
-    const isFramed = this.#options.parser?.body.kind === "grpc";
-    if (model !== undefined && isFramed) return undefined;
-    if (this.#window !== undefined) this.#context.memory.setModel(this.#window, name);
-    if (model === undefined) {
-      this.#model = name;
-      return undefined;
-    }
-    this.#edit = { ...modelSpan, replacement: Buffer.from(JSON.stringify(name).slice(1, -1)) };
-    return undefined;
+  /** A request that may be shed passes only while the pool has room. An empty pool is not a full one. */
+  #shed(): EppError | undefined {
+    const { memory, clock } = this.#context;
+    const nowMs = clock.nowMs();
+    const isFull = memory.poolSaturation({ policy: this.#policy.number, addresses: this.#addresses }, nowMs) >= 1;
+    if (!isFull || memory.look(this.#lookRequest(), nowMs).count === 0) return undefined;
+    return new EppError("ResourceExhausted", "system saturated, sheddable request dropped");
   }
 
-  #take({ pick, candidates }: Decision): Outcome {
-    this.#pick = pick;
-    if (pick === undefined) {
-      const message = "failed to find endpoint candidates for serving the request";
-      return this.#refuse(new EppError("ServiceUnavailable", message, { droppedReason: "rejected-no-endpoints" }));
+  #queuedPick(profile: number): QueuedPick {
+    const { compiled } = this.#policy;
+    const { memory, fleet } = this.#context;
+    const custom = compiled.profiles[profile]?.custom;
+    const request = this.#pickRequest(profile);
+    if (custom === undefined || this.#plugins === undefined) return { request, stages: undefined };
+    const hostPortOf = (slot: number): string => memory.hostPort(slot);
+    return { request, stages: kernelStages(custom, { request: this.#plugins.view, fleet, hostPortOf }) };
+  }
+
+  #pickRequest(profile: number): PickRequest {
+    const { number: policy, compiled } = this.#policy;
+    const { prng } = this.#context;
+    // A prompt that must not be computed anew is not noted: where it goes it is held, or else it does not go there.
+    const recordsPrompt = compiled.prefixCache !== undefined && this.#options.wantsCached !== true;
+    const base = {
+      window: this.#body.window,
+      policy,
+      seedLow: prng.nextU32(),
+      seedHigh: prng.nextU32(),
+      addresses: this.#addresses,
+      recordsPrompt,
+    };
+    const compiledProfile = compiled.profiles[profile];
+    if (this.#plugins === undefined || compiledProfile === undefined) return base;
+    return {
+      ...base,
+      profile,
+      recordsPrompt: recordsPrompt && compiled.profileHandler.part.recordsPrompt?.(compiledProfile.name) !== false,
+      masks: this.#plugins.masks(compiledProfile),
+      sessions: this.#plugins.sessions(compiledProfile),
+    };
+  }
+
+  /** To look at the candidates: decides nothing, so it draws nothing. */
+  #lookRequest(): PickRequest {
+    const { number: policy } = this.#policy;
+    return { window: this.#body.window, policy, seedLow: 0, seedHigh: 0, addresses: this.#addresses };
+  }
+
+  #onScheduled(
+    { picks, outcome, headers }: Scheduled,
+    completedAtMs: number,
+    answer: (outcome: Outcome) => void,
+  ): void {
+    this.#body.release();
+    this.#picks = picks;
+    if (this.#state === "finished") {
+      // The stream was over before the decision came.
+      this.#releaseCharges();
+      this.#context.policies.release(this.#policy);
+      return;
+    }
+    this.#meterScheduled(outcome);
+    if (outcome instanceof EppError) {
+      answer(this.#refuse(outcome));
+      return;
+    }
+    const { pick, profile, decision } = outcome;
+    if (this.#options.wantsCached === true && pick.matchedBlocks === 0) {
+      answer(this.#refuse(new EppError("PreconditionFailed", "no decode worker has the requested KV cache")));
+      return;
     }
     this.#state = "routed";
-    return { pick, edit: this.#edit, candidates, skipsResponse: this.#skipsResponse };
+    // The answer's pick is the first: the response is compared with it.
+    this.#picks = [pick, ...picks.filter((other) => other !== pick)];
+    this.#report(pick, profile, decision, completedAtMs);
+    answer(this.#routed(pick, decision, headers));
   }
 
-  #measure({ pick, batchMs }: Decision): void {
-    if (this.meter === undefined || pick === undefined) return;
-    const blockSize = this.#context.memory.blockSize(this.#policy);
-    this.meter.onScheduled({ pick, blockSize, durationMs: batchMs });
-    this.meter.onRouted({ slot: pick.slot, tokens: pick.tokens, requestSize: this.#bodySize });
+  #routed(pick: Pick, { candidates }: Decision, headers: readonly HeaderChange[]): Routed {
+    const traced = this.meter?.traceHeaders ?? NO_HEADERS;
+    const fromHooks = this.#plugins?.onPicked({
+      id: this.#context.fleet.bySlot(pick.slot)?.id,
+      slot: pick.slot,
+      hostPort: pick.hostPort,
+      matchedBlocks: pick.matchedBlocks,
+      blockCount: pick.blockCount,
+    });
+    return {
+      pick,
+      edit: this.#body.edit,
+      headers:
+        traced.length + headers.length + (fromHooks?.length ?? 0) === 0
+          ? NO_HEADERS
+          : [...traced, ...headers, ...(fromHooks ?? NO_HEADERS)],
+      candidates,
+      skipsResponse: this.#skipsResponse,
+    };
+  }
+
+  #meterScheduled(outcome: Scheduled["outcome"]): void {
+    if (this.meter === undefined || outcome instanceof EppError) return;
+    const { pick, decision } = outcome;
+    const { blockSize } = this.#policy.compiled.program;
+    this.meter.onScheduled({ pick, blockSize, durationMs: decision.batchMs });
   }
 
   get #skipsResponse(): boolean {
-    return this.#options.parser?.skipsResponse === true;
+    return this.#parser?.skipsResponse === true;
   }
 
-  /** The stream was over before the decision came. */
-  #returnLate({ pick }: Decision): void {
-    this.#pick = pick;
-    this.#releaseCharge();
-  }
-
+  /** What it was charged is returned at once: nothing goes anywhere. */
   #refuse(error: EppError): EppError {
     this.#state = "refused";
-    this.#releaseWindow();
+    this.#refusal = error;
+    this.#body.release();
+    this.#releaseCharges();
     return error;
   }
 
-  #report(pick: Pick, decision: Decision, completedAtMs: number): void {
+  #report(pick: Pick, profile: number, decision: Decision, completedAtMs: number): void {
     const { clock, onUnknownName, onDecision } = this.#context;
-    const model = this.#edit === undefined ? this.#model : this.#options.rewriteModelTo;
+    const model = this.#body.sentModel;
+    this.meter?.onRouted({ slot: pick.slot, tokens: pick.tokens, requestSize: this.#body.size });
     if (pick.nameNumber === 0 && model !== undefined) onUnknownName(model);
     if (onDecision === undefined) return;
     const nowMs = clock.nowMs();
@@ -287,7 +391,8 @@ export class InferenceRequest {
       requestId: this.#options.requestId,
       model,
       pick,
-      policy: this.#policy,
+      policy: this.#policy.number,
+      profile,
       batchSize: decision.batchSize,
       decisionMs: decision.batchMs / decision.batchSize,
       pickMs: nowMs - completedAtMs,
@@ -295,16 +400,9 @@ export class InferenceRequest {
     });
   }
 
-  #releaseWindow(): void {
-    if (this.#window === undefined) return;
-    this.#context.memory.releaseWindow(this.#window);
-    this.#window = undefined;
-  }
-
-  #releaseCharge(): void {
-    if (this.#pick === undefined) return;
-    this.#context.memory.release(this.#pick);
-    this.#pick = undefined;
+  #releaseCharges(): void {
+    for (const pick of this.#picks) this.#context.memory.release(pick);
+    this.#picks = [];
   }
 }
 

@@ -8,7 +8,7 @@
  * in flight, so a new endpoint inherits nothing.
  */
 import { ConfigError } from "../base/errors.ts";
-import { type EndpointSpec, endpointId, hostPort, type Slot } from "../framework/endpoint.ts";
+import { type EndpointMetrics, type EndpointSpec, endpointId, hostPort, type Slot } from "../framework/endpoint.ts";
 import type { EndpointColumns, ScrapedColumns } from "../wasm/endpoint-columns.ts";
 import { layout } from "../wasm/layout.ts";
 
@@ -24,11 +24,25 @@ export interface Endpoint {
   scrapeFailure: string | undefined;
   /** Undefined until the first scrape succeeds. */
   scraped: ScrapedColumns | undefined;
+  /** All that the last scrape found; undefined until the first succeeds. */
+  metrics: EndpointMetrics | undefined;
+  /** It has nothing to do and is asked for its metrics seldom. */
+  isBackedOff: boolean;
 }
 
 export interface EndpointChanges {
   readonly added: readonly Endpoint[];
   readonly removed: readonly Endpoint[];
+  /** Those that stay, with other labels than before. */
+  readonly relabelled: readonly Endpoint[];
+}
+
+/** Follows the fleet. */
+export interface FleetListener {
+  /** A slot is about to be given to an endpoint; no decision sees it before this returns. */
+  onAdding?(slot: Slot, spec: EndpointSpec): void;
+  /** The fleet has changed. Called only when something did. */
+  onChanged?(changes: EndpointChanges): void;
 }
 
 /** What decides when a removed endpoint's slot may be given again. */
@@ -44,6 +58,7 @@ export class EndpointRegistry {
   readonly #slotUse: SlotUse;
   readonly #byId = new Map<string, Endpoint>();
   readonly #bySlot: (Endpoint | undefined)[] = [];
+  readonly #listeners = new Set<FleetListener>();
   #clearing: Endpoint[] = [];
 
   constructor(columns: EndpointColumns, slotUse: SlotUse) {
@@ -66,6 +81,12 @@ export class EndpointRegistry {
     return this.#bySlot[slot];
   }
 
+  /** Tells of every change from now on, in the order of the calls; returns what ends that. */
+  onFleetChanged(listener: FleetListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /**
    * Makes the fleet exactly these endpoints. One whose address changed is a new endpoint. Throws a ConfigError, and
    * changes nothing, when there is no room.
@@ -78,9 +99,13 @@ export class EndpointRegistry {
     this.#recycleSlots();
     this.#checkRoom(missing.length);
     for (const endpoint of removed) this.#remove(endpoint);
-    for (const [id, endpoint] of this.#byId) endpoint.spec = wanted.get(id) ?? endpoint.spec;
+    const relabelled = [...this.#byId.values()].filter((endpoint) => relabel(endpoint, wanted.get(endpoint.id)));
     const added = missing.map(([id, spec]) => this.#add(id, spec));
-    return { added, removed };
+    const changes = { added, removed, relabelled };
+    if (added.length + removed.length + relabelled.length > 0) {
+      for (const listener of this.#listeners) listener.onChanged?.(changes);
+    }
+    return changes;
   }
 
   /** Returns whether that changed anything. */
@@ -91,16 +116,29 @@ export class EndpointRegistry {
     return true;
   }
 
-  setScraped(endpoint: Endpoint, scraped: ScrapedColumns): void {
-    endpoint.scraped = scraped;
-    this.#columns.setScraped(endpoint.slot, scraped);
+  /** `sent`: when the scrape was sent, and what was in flight then. */
+  setScraped(
+    endpoint: Endpoint,
+    metrics: EndpointMetrics,
+    sent: Pick<ScrapedColumns, "scrapedAtMs" | "inFlightAtScrape">,
+  ): void {
+    const { queueDepthRequests, runningRequests, kvCacheUsageFraction } = metrics;
+    endpoint.metrics = metrics;
+    endpoint.scraped = { queueDepthRequests, runningRequests, kvCacheUsageFraction, ...sent };
+    this.#columns.setScraped(endpoint.slot, endpoint.scraped);
+  }
+
+  setBackedOff(endpoint: Endpoint, isBackedOff: boolean): void {
+    endpoint.isBackedOff = isBackedOff;
+    this.#columns.setBackedOff(endpoint.slot, isBackedOff);
   }
 
   #add(id: string, spec: EndpointSpec): Endpoint {
     const slot = this.#freeSlot();
+    for (const listener of this.#listeners) listener.onAdding?.(slot, spec);
     const generation = this.#columns.add(slot, hostPort(spec));
-    const unknown = { scrapeFailure: undefined, scraped: undefined };
-    const endpoint: Endpoint = { id, spec, slot, generation, isReachable: true, ...unknown };
+    const unknown = { scrapeFailure: undefined, scraped: undefined, metrics: undefined };
+    const endpoint: Endpoint = { id, spec, slot, generation, isReachable: true, isBackedOff: false, ...unknown };
     this.#byId.set(id, endpoint);
     this.#bySlot[slot] = endpoint;
     return endpoint;
@@ -133,6 +171,14 @@ export class EndpointRegistry {
     while (this.#bySlot[slot] !== undefined) slot++;
     return slot as Slot;
   }
+}
+
+/** Gives an endpoint that stays its new spec; returns whether its labels are others. */
+function relabel(endpoint: Endpoint, wanted: EndpointSpec | undefined): boolean {
+  if (wanted === undefined) return false;
+  const [before, after] = [Object.entries(endpoint.spec.labels), wanted.labels];
+  endpoint.spec = wanted;
+  return before.length !== Object.keys(after).length || before.some(([key, value]) => after[key] !== value);
 }
 
 function isSameServer(current: EndpointSpec, wanted: EndpointSpec | undefined): boolean {

@@ -1,6 +1,7 @@
 /** What a conversation answers: a decision or a refusal as ext_proc messages. */
 import type { EppError } from "../base/errors.ts";
 import type { Routed } from "../director/request.ts";
+import type { HeaderChange } from "../framework/request.ts";
 import {
   type BodyMutation,
   type CommonAnswer,
@@ -40,18 +41,25 @@ export function encodeRoutedBody(answer: RoutedAnswer, bodyMutation: BodyMutatio
 }
 
 function routedMutation({ routed, bodySize = 0, newRequestId, removeHeaders }: RoutedAnswer): CommonAnswer {
-  const destination = routed.pick.targets.join(",");
+  const destination = destinationOf(routed);
   const setHeaders: HeaderSetting[] = [{ name: DESTINATION_ENDPOINT, value: destination }];
   // A proxy that streams a body through a processor drops the client's length. Envoy takes ours only where its
   // configuration says `allow_content_length_header`, and sends the body in chunks otherwise.
   if (bodySize > 0) setHeaders.push({ name: "content-length", value: String(bodySize) });
   if (newRequestId !== undefined) setHeaders.push({ name: REQUEST_ID, value: newRequestId });
+  for (const header of routed.headers) if (header.name !== DESTINATION_ENDPOINT) setHeaders.push(header);
   return {
     setHeaders,
     removeHeaders,
     clearRouteCache: true,
     dynamicMetadata: { [LB_NAMESPACE]: lbMetadata(destination, routed) },
   };
+}
+
+/** The picked endpoint and those to fall back to, unless a profile handler names another way to them. */
+function destinationOf({ pick, headers }: Routed): string {
+  for (const { name, value } of headers) if (name === DESTINATION_ENDPOINT) return value;
+  return pick.targets.join(",");
 }
 
 function lbMetadata(destination: string, { candidates }: Routed): StructObject {
@@ -65,14 +73,25 @@ export const CONTINUE_REQUEST_HEADERS: Buffer = encodeHeadersResponse("request",
 
 const PASSED = [{ name: WENT_INTO_RESPONSE_HEADERS, value: "true" }];
 
-/** Answers the response's headers. */
-export const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", { setHeaders: PASSED });
+/** Of a body whose size may change on its way. */
+const WITHOUT_LENGTH = ["content-length"];
 
-/** The same where the body's size may change on its way. */
-export const RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH: Buffer = encodeHeadersResponse("response", {
+const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", { setHeaders: PASSED });
+
+const RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH: Buffer = encodeHeadersResponse("response", {
   setHeaders: PASSED,
-  removeHeaders: ["content-length"],
+  removeHeaders: WITHOUT_LENGTH,
 });
+
+/** Answers the response's headers. `changes`: headers that plugins set. */
+export function encodeResponseHeaders(mayChangeSize: boolean, changes: readonly HeaderChange[]): Buffer {
+  if (changes.length === 0) return mayChangeSize ? RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH : RESPONSE_HEADERS_ANSWER;
+  const setHeaders = [...PASSED, ...changes];
+  return encodeHeadersResponse(
+    "response",
+    mayChangeSize ? { setHeaders, removeHeaders: WITHOUT_LENGTH } : { setHeaders },
+  );
+}
 
 /** Ends the exchange with the error's status; the body's form is the Go picker's. */
 export function encodeRefusal(error: EppError): Buffer {

@@ -12,6 +12,7 @@
 import { EppError } from "../base/errors.ts";
 import type { Director } from "../director/director.ts";
 import type { InferenceRequest, Outcome, Routed } from "../director/request.ts";
+import type { HeaderChange } from "../framework/request.ts";
 import { readProtocolConfig } from "../wire/ext-proc/request-context.ts";
 import {
   type BodyMessage,
@@ -29,14 +30,13 @@ import { WireError } from "../wire/wire-error.ts";
 import {
   CONTINUE_REQUEST_HEADERS,
   encodeRefusal,
+  encodeResponseHeaders,
   encodeRouted,
   encodeRoutedBody,
-  RESPONSE_HEADERS_ANSWER,
-  RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH,
 } from "./answers.ts";
 import { appendPiece, cutBody } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
-import { readRequestHeaders } from "./request-headers.ts";
+import type { RequestHeaderReader } from "./request-headers.ts";
 import { readResponseHeaders } from "./response-headers.ts";
 import { spliceBody } from "./splice.ts";
 import { readSubsetHint } from "./subset-hint.ts";
@@ -44,6 +44,7 @@ import type { CloseReason, ExtProcHandler, ExtProcStream } from "./transport/tra
 
 export interface ConversationContext {
   readonly director: Director;
+  readonly headers: RequestHeaderReader;
   readonly newRequestId: () => string;
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
@@ -135,12 +136,13 @@ export class Conversation implements ExtProcHandler {
   #onRequestHeaders(message: HeadersMessage): void {
     if (this.#phase !== "headers") return this.#failProtocol("request headers came twice");
     this.#modes = readBodyModes(readProtocolConfig(message));
-    const { requestId, path, rewriteModelTo, controlHeaders } = readRequestHeaders(message.headers);
-    if (requestId === undefined) this.#newRequestId = this.#context.newRequestId();
+    const { director, headers, newRequestId } = this.#context;
+    const { requestId, rewriteModelTo, controlHeaders, ...facts } = headers.read(message.headers, director);
+    if (requestId === undefined) this.#newRequestId = newRequestId();
     this.#removeHeaders = controlHeaders;
     this.#readSubset(message);
-    this.#request = this.#context.director.open({
-      path,
+    this.#request = director.open({
+      ...facts,
       requestId: requestId ?? this.#newRequestId ?? "",
       rewriteModelTo: this.#allowedRewrite(rewriteModelTo, message.endOfStream),
       isBodyless: message.endOfStream,
@@ -192,7 +194,7 @@ export class Conversation implements ExtProcHandler {
     const isStreaming = headers.contentType.includes(EVENT_STREAM) || this.#request?.asksForStream === true;
     this.#request?.meter?.onResponseHeaders({ status: headers.status, isStreaming });
     const mayChangeSize = this.#request?.response.onHeaders(headers, message.endOfStream) === true;
-    this.#stream.send(mayChangeSize ? RESPONSE_HEADERS_ANSWER_WITHOUT_LENGTH : RESPONSE_HEADERS_ANSWER);
+    this.#stream.send(encodeResponseHeaders(mayChangeSize, this.#request?.onResponseHead(headers) ?? NO_CHANGES));
   }
 
   #onResponseBody({ body, endOfStream }: BodyMessage): void {
@@ -304,6 +306,7 @@ export class Conversation implements ExtProcHandler {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_CHANGES: readonly HeaderChange[] = [];
 const EVENT_STREAM = "text/event-stream";
 
 function sizeOf(pieces: readonly Buffer[]): number {

@@ -15,6 +15,18 @@ export const DESTINATION_ENDPOINT_SERVED = "x-gateway-destination-endpoint-serve
 /** Request headers: the model to send the request on under. The first name is the present one. */
 export const MODEL_NAME_REWRITE = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
 
+/** Request headers: the name of the objective, which gives a request its priority. The first name is the present one. */
+export const OBJECTIVE = ["x-llm-d-inference-objective", "x-gateway-inference-objective"] as const;
+
+/** Request headers: whose request it is, for fairness between them. */
+export const FAIRNESS_ID = ["x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"] as const;
+
+/** Request header: with the token `if-available` the request is wanted only where some of its prompt is cached. */
+export const PREFER = "prefer";
+
+/** Headers by which a caller carries its trace. */
+export const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"] as const;
+
 /** Metadata namespace that load balancers read. */
 export const LB_NAMESPACE = "envoy.lb";
 

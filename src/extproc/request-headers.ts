@@ -1,30 +1,99 @@
 /** What the picker reads from a request's headers, in one walk over them. */
+import type { TraceCarrier } from "../director/request-metrics.ts";
 import { findHeaders, type HeaderBytes, HeaderNames } from "../wire/ext-proc/header-map.ts";
 import { CONTROL_HEADERS } from "./control-headers.ts";
-import { MODEL_NAME_REWRITE, PATH_DEFAULT, PATH_HEADERS, REQUEST_ID } from "./names.ts";
+import {
+  FAIRNESS_ID,
+  MODEL_NAME_REWRITE,
+  OBJECTIVE,
+  PATH_DEFAULT,
+  PATH_HEADERS,
+  PREFER,
+  REQUEST_ID,
+  TRACE_HEADERS,
+} from "./names.ts";
 
 export interface RequestHeaders {
   readonly requestId: string | undefined;
   readonly path: string;
   /** The model to send the request on under; an empty text is none. */
   readonly rewriteModelTo: string | undefined;
+  readonly objective: string | undefined;
+  readonly fairnessId: string | undefined;
+  /** The client wants an endpoint that holds some of the prompt, or none. */
+  readonly wantsCached: boolean;
   /** Control headers that the client sent, to be removed. */
   readonly controlHeaders: readonly string[];
+  /** The caller's trace; undefined where it is not wanted. */
+  readonly trace: TraceCarrier | undefined;
+  /** The value of a header that the picker or a plugin reads; undefined for others. */
+  readonly header: (name: string) => string | undefined;
 }
 
-const NAMES: readonly string[] = [REQUEST_ID, ...PATH_HEADERS, ...MODEL_NAME_REWRITE, ...CONTROL_HEADERS];
-/** A name that stands for two purposes is looked up once. */
-const WANTED = new HeaderNames([...new Set(NAMES)]);
+/** What is looked for besides the picker's own. */
+export interface WantedHeaders {
+  /** Lower case. The same list until it changes: what is derived from it is kept. */
+  readonly pluginHeaders: readonly string[];
+  readonly readsTraceHeaders: boolean;
+}
 
-export function readRequestHeaders(headers: HeaderBytes): RequestHeaders {
-  const values = findHeaders(headers, WANTED);
-  const valueOf = (name: string): string | undefined => values[WANTED.names.indexOf(name)];
-  const firstOf = (names: readonly string[]): string | undefined =>
-    names.map(valueOf).find((value) => value !== undefined);
-  return {
-    requestId: valueOf(REQUEST_ID),
-    path: firstOf(PATH_HEADERS) ?? PATH_DEFAULT,
-    rewriteModelTo: firstOf(MODEL_NAME_REWRITE) || undefined,
-    controlHeaders: CONTROL_HEADERS.filter((name) => valueOf(name) !== undefined),
-  };
+const NAMES: readonly string[] = [
+  REQUEST_ID,
+  PREFER,
+  ...PATH_HEADERS,
+  ...MODEL_NAME_REWRITE,
+  ...OBJECTIVE,
+  ...FAIRNESS_ID,
+  ...CONTROL_HEADERS,
+];
+
+/** Reads the headers of one request after another. One per shard. */
+export class RequestHeaderReader {
+  #wanted: WantedHeaders | undefined;
+  #names = new HeaderNames([]);
+  #positions: ReadonlyMap<string, number> = new Map();
+
+  read(headers: HeaderBytes, wanted: WantedHeaders): RequestHeaders {
+    this.#prepare(wanted);
+    const values = findHeaders(headers, this.#names);
+    const positions = this.#positions;
+    const valueOf = (name: string): string | undefined => values[positions.get(name) as number];
+    return {
+      requestId: valueOf(REQUEST_ID),
+      path: firstOf(PATH_HEADERS, valueOf) ?? PATH_DEFAULT,
+      rewriteModelTo: firstOf(MODEL_NAME_REWRITE, valueOf) || undefined,
+      objective: firstOf(OBJECTIVE, valueOf) || undefined,
+      fairnessId: firstOf(FAIRNESS_ID, valueOf) || undefined,
+      wantsCached: prefersCached(valueOf(PREFER)),
+      controlHeaders: CONTROL_HEADERS.filter((name) => valueOf(name) !== undefined),
+      trace: wanted.readsTraceHeaders
+        ? { traceparent: valueOf("traceparent"), tracestate: valueOf("tracestate"), baggage: valueOf("baggage") }
+        : undefined,
+      header: valueOf,
+    };
+  }
+
+  #prepare({ pluginHeaders, readsTraceHeaders }: WantedHeaders): void {
+    const last = this.#wanted;
+    if (last?.pluginHeaders === pluginHeaders && last.readsTraceHeaders === readsTraceHeaders) return;
+    // A name that stands for several purposes is looked up once.
+    const names = [...new Set([...NAMES, ...pluginHeaders, ...(readsTraceHeaders ? TRACE_HEADERS : [])])];
+    this.#wanted = { pluginHeaders, readsTraceHeaders };
+    this.#names = new HeaderNames(names);
+    this.#positions = new Map(names.map((name, position) => [name, position]));
+  }
+}
+
+function firstOf(names: readonly string[], valueOf: (name: string) => string | undefined): string | undefined {
+  for (const name of names) {
+    const value = valueOf(name);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** `prefer` is a list of tokens with parameters behind ";"; case does not count (RFC 7240). */
+function prefersCached(prefer: string | undefined): boolean {
+  if (prefer === undefined) return false;
+  return prefer.split(",").some((token) => token.split(";", 1)[0]?.trim().toLowerCase() === "if-available");
 }

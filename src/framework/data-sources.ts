@@ -4,8 +4,8 @@
  * thread alone.
  */
 
-/** Fetched from every endpoint, again and again. */
-export interface PolledSource {
+/** What is fetched from every endpoint, again and again. */
+export interface DataSource {
   readonly kind: "metrics" | "models";
   readonly scheme: "http" | "https";
   readonly path: string;
@@ -24,16 +24,6 @@ export interface SourceTls {
   readonly clientCertPath: string | undefined;
   readonly clientKeyPath: string | undefined;
 }
-
-/**
- * Tells plugins that endpoints come, change and go. Nothing is fetched: the fleet is told to every plugin anyway, so
- * listing it changes nothing.
- */
-export interface NotificationSource {
-  readonly kind: "endpoint-events";
-}
-
-export type DataSource = PolledSource | NotificationSource;
 
 /** What is read out of a source's answers. */
 export type Extractor = CoreMetricsExtractor | ModelsExtractor;

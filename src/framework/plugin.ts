@@ -11,7 +11,7 @@ import type { z } from "zod";
 import type { EppError } from "../base/errors.ts";
 import type { DataKey } from "./attributes.ts";
 import type { DataSource, Discovery, Extractor } from "./data-sources.ts";
-import type { Candidates, FleetView, PoolView } from "./fleet.ts";
+import type { Candidates, FleetEndpoint, FleetView, PoolView } from "./fleet.ts";
 import type {
   CustomFilter,
   CustomPicker,
@@ -86,6 +86,15 @@ export interface CreateContext {
   readonly random: () => number;
   /** Tells the operator of something that works and should be changed: a deprecated or an ignored parameter. */
   readonly warn: (text: string) => void;
+  /** One of the columns that this plugin declares in `sharedColumns`. It can be used once requests come. */
+  readonly sharedColumn: (name: string) => SharedColumn;
+}
+
+/** One number per endpoint that all shards and the kernel see. The last one that writes wins. */
+export interface SharedColumn {
+  /** Undefined where nothing was written yet. */
+  get(endpoint: FleetEndpoint): number | undefined;
+  set(endpoint: FleetEndpoint, value: number | undefined): void;
 }
 
 /** An instance. Only the facets that its definition names are set. */
@@ -125,6 +134,11 @@ export interface ProfileHandler {
     profileNames: readonly string[],
     results: ReadonlyMap<string, ProfileResult | undefined>,
   ): readonly string[];
+  /**
+   * Whether a profile's pick is taken to hold the prompt from then on. Absent: all are; false for profiles whose servers
+   * do not compute the prompt, like those that only encode images.
+   */
+  recordsPrompt?(profileName: string): boolean;
   /** The result that is the answer, and what the server is told besides. */
   finish?(request: RequestView, results: ReadonlyMap<string, ProfileResult | undefined>): ProfileChoice;
 }
@@ -148,7 +162,7 @@ export interface Producer {
   readonly prefixCache?: PrefixCacheShape;
   /** Set by the producer of in-flight load: what a request is charged as. */
   readonly inFlightLoad?: InFlightLoadShape;
-  /** Called before scheduling, in the order of the data graph. What it throws stops the producers after it. */
+  /** Called before scheduling, in the order of the data graph. When it throws, its data stays unset. */
   produce?(request: RequestView, candidates: Candidates): void;
 }
 

@@ -2,6 +2,7 @@
  * Parsers: which API a request speaks, how its body is read, and what the body must have. The bytes are read by the
  * kernel's scanner; a parser says which grammar it uses and judges the facts it found.
  */
+import type { ParsedRequest } from "../framework/plugin.ts";
 import type { BodyFacts } from "../wasm/shard-memory.ts";
 import type { UsageFormat } from "./usage.ts";
 
@@ -17,7 +18,8 @@ export type ParserType =
 
 /** One API of a parser type. */
 export interface ParserDefinition {
-  readonly type: ParserType;
+  /** A `ParserType`, or the type of a user's parser. */
+  readonly type: string;
   /** The paths that are this API's. A parser without any takes what no other one claims. */
   readonly claims: readonly PathClaim[];
   readonly body: BodyReading;
@@ -44,8 +46,13 @@ export type BodyReading =
   | { readonly kind: "json"; readonly api: number }
   /** One protobuf message in a gRPC frame, read once it is whole. */
   | { readonly kind: "grpc"; readonly findPrompt: PromptFinder }
+  /** By a user's function, once it is whole. */
+  | { readonly kind: "custom"; readonly parse: CustomReader }
   /** Not at all. */
   | { readonly kind: "unread" };
+
+/** What a user's parser finds in a body; undefined when it cannot be asked, or fails. */
+export type CustomReader = (body: Buffer, header: (name: string) => string | undefined) => ParsedRequest | undefined;
 
 /** What of a message is its prompt; or a sentence that says why there is none. Throws `WireError`. */
 export type PromptFinder = (message: Buffer) => FramedPrompt | string;

@@ -18,8 +18,9 @@ export function textFlag(name: string, valueName: string, help: string, byDefaul
   };
 }
 
+/** A text; undefined when absent or empty. */
 export function optionalTextFlag(name: string, valueName: string, help: string): FlagDeclaration<string | undefined> {
-  return { name, valueName, help, defaultText: "none", read: (texts) => texts.at(-1) };
+  return { name, valueName, help, defaultText: "none", read: (texts) => texts.at(-1) || undefined };
 }
 
 /** On or off; takes `=true` and `=false` as Go does. */

@@ -35,6 +35,8 @@ const TOKEN_HEADER = "x-session-token";
 const SESSION_HEADER = "x-session-id";
 /** The Go picker's: five minutes, some turns of a conversation. */
 const TTL_DEFAULT_SECONDS = 300;
+/** A quarter of a year: what bindings can count. */
+const TTL_MAX_SECONDS = 2 ** 23 - 1;
 
 const source = z
   .strictObject({
@@ -59,7 +61,10 @@ const tokenHeader = z
   .or(headerName);
 
 export const sessionAffinityParameters: z.ZodType<SessionAffinityParameters> = z.strictObject({
-  strategy: z.enum(["encoded_endpoint_header", "session_id"]).default("encoded_endpoint_header"),
+  strategy: z
+    .enum(["encoded_endpoint_header", "session_id"])
+    .default("encoded_endpoint_header")
+    .meta({ description: "by a token that the picker writes to responses, or by an id that it remembers" }),
   encodedEndpointHeaderConfig: z
     .strictObject({ header: tokenHeader.default(TOKEN_HEADER).meta({ description: `default ${TOKEN_HEADER}` }) })
     .prefault({}),
@@ -73,8 +78,9 @@ export const sessionAffinityParameters: z.ZodType<SessionAffinityParameters> = z
       evictionTtlSeconds: z
         .number()
         .min(0)
+        .max(TTL_MAX_SECONDS)
         .default(TTL_DEFAULT_SECONDS)
-        .transform((seconds) => (seconds === 0 ? TTL_DEFAULT_SECONDS : seconds))
+        .transform((seconds) => (seconds === 0 ? TTL_DEFAULT_SECONDS : Math.ceil(seconds)))
         .meta({ description: "a session stays bound for so long without a request; 0 means the default" }),
       evictionSweepSeconds: z.number().min(0).optional().meta({ description: "accepted; nothing is swept" }),
     })

@@ -1,150 +1,232 @@
 /**
- * Compiles a configuration into an immutable policy: the kernel's program, and the names with which a decision is
- * explained. Everything that can be wrong in the profiles is found here, before the policy becomes active.
+ * Compiles a configuration into an immutable policy: the kernel's program, the resources that it reads, and what
+ * plugins do with single requests. Everything that can be wrong in the plugins and profiles is found here, before the
+ * policy becomes active.
  */
-import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
-import type { PluginInstance, SchedulingConfig, SchedulingProfile } from "../config/config.ts";
-import { METRICS_STALE_MS, SCORER_WEIGHT_DEFAULT, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
-import type { CreateContext, Plugin, PluginDefinition, PrefixCacheShape } from "../framework/plugin.ts";
-import type { PickerProgram } from "../framework/programs.ts";
+import type { EndpointPickerConfig, SchedulingConfig } from "../config/config.ts";
+import { METRICS_STALE_MS, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
+import type { InFlightLoadShape, PrefixCacheShape, Producer } from "../framework/plugin.ts";
+import type { DetectorProgram } from "../framework/programs.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
 import { layout } from "../wasm/layout.ts";
-import { PICKER_OPS, type PolicyProgram, SCORER_OPS } from "../wasm/policies.ts";
+import type { PolicyProgram } from "../wasm/policies.ts";
+import type { CompiledPolicy, Guarded, RequestStages } from "./compiled-policy.ts";
+import { type CreatedPlugin, type CreatedPlugins, createPlugins, type InstanceContext } from "./instances.ts";
+import { type GuardReports, PluginGuard } from "./plugin-guard.ts";
+import { compileProfile, type ProfileSource } from "./profiles.ts";
+import { kernelProgram, profileProgram } from "./program.ts";
+import { attributeKey, ResourceNumbers } from "./resources.ts";
+import { NO_SHARED_COLUMN } from "./shared-columns.ts";
 
-export interface CompiledPolicy {
-  readonly program: PolicyProgram;
-  /** The profile's scorers in the order of the kernel's score columns. */
-  readonly scorers: readonly { readonly name: string; readonly weight: number }[];
-  readonly prefixCache: PrefixCacheShape;
+/** What compiles: the whole configuration, or the part of it that schedules. */
+export type PolicyConfig = SchedulingConfig & Partial<Pick<EndpointPickerConfig, "saturationDetector" | "parsers">>;
+
+export interface CompileOptions extends InstanceContext {
+  /** Told of calls that fail. The control thread calls no plugin; there it hears nothing. */
+  readonly reports: GuardReports;
 }
 
-/** Of a profile that lists no picker. */
-const PICKER_DEFAULT: PickerProgram = { op: "maxScore", targetsMax: 1 };
+/** A thread that calls no plugin: it only wants the program. */
+const NOT_CALLED: CompileOptions = {
+  nowMs: () => 0,
+  random: () => 0,
+  onWarning: () => undefined,
+  sharedColumn: () => NO_SHARED_COLUMN,
+  reports: { onFailure: () => undefined, onResting: () => undefined, onWorking: () => undefined },
+};
 
-interface CreatedPlugin {
-  readonly instance: PluginInstance;
-  readonly definition: PluginDefinition;
-  readonly plugin: Plugin;
-}
+/** How prompts are cut where no plugin needs prefix matches: one block at most is hashed, and none is recorded. */
+const NO_PREFIX_CACHE = { blockSizeTokens: 64, blocksMax: 1 };
 
-/** Throws a ConfigError that names the path, the value and what would be right. */
-export function compilePolicy(config: SchedulingConfig, registry: PluginRegistry): CompiledPolicy {
-  const plugins = readPlugins(config.plugins, registry);
-  checkProfileHandler([...plugins.values()], config.schedulingProfiles);
-  const [profile] = config.schedulingProfiles;
-  if (profile === undefined) throw new ConfigError("schedulingProfiles is empty: at least one profile is needed");
-  const prefixCache = prefixCacheShape([...plugins.values()]);
-  const { scorers, picker } = readProfile(profile, plugins);
+/** Throws a ConfigError that names the place, the value and what would be right. */
+export function compilePolicy(
+  config: PolicyConfig,
+  registry: PluginRegistry,
+  options: CompileOptions = NOT_CALLED,
+): CompiledPolicy {
+  const created = createPlugins(config.plugins, registry, options);
+  const plugins = [...created.byName.values()];
+  const profileNames = config.schedulingProfiles.map(({ name }) => name);
+  const handler = findProfileHandler(plugins, profileNames);
+  if (profileNames.length === 0) throw new ConfigError("schedulingProfiles is empty: at least one profile is needed");
+  checkProfileCount(profileNames);
+  const guards = new Map(plugins.map((plugin) => [plugin.name, newGuard(plugin, options)]));
+  const resources = new ResourceNumbers({
+    labelMasks: layout.LABEL_MASKS_MAX,
+    columns: layout.ATTRIBUTES_MAX,
+    requestMasks: layout.REQUEST_MASKS_MAX,
+    sessions: layout.REQUEST_SESSIONS_MAX,
+  });
+  const compiled = config.schedulingProfiles.map((profile, index) =>
+    compileProfile(profile, index, { plugins: created.byName, guards, resources }),
+  );
+  const sharedColumns = plugins.flatMap(({ name: producer, plugin }) =>
+    (plugin.sharedColumns ?? []).map((attribute) => {
+      resources.add(producer, { columns: [{ kind: "attribute", attribute, producer }] });
+      return attributeKey(producer, attribute);
+    }),
+  );
+  const prefixCache = onlyShape(plugins, "prefixCache", "of prefix matches");
+  const inFlightLoad = onlyShape(plugins, "inFlightLoad", "of in-flight load");
+  const detector = findDetector(config, created);
+  const programWith = (columnNumbers: readonly number[]): PolicyProgram =>
+    policyProgram(
+      { prefixCache, inFlightLoad, detector, sources: compiled.map(({ source }) => source) },
+      columnNumbers,
+    );
+  const guardedBy = <Part>(pick: (plugin: CreatedPlugin) => Part | undefined): Guarded<Part>[] =>
+    guardedParts(plugins, guards, pick);
+  const profiles = compiled.map(({ profile }) => profile);
   return {
+    program: programWith(resources.columns.map((_, position) => position)),
+    programWith,
+    profiles,
+    profileHandler: guarded(
+      handler,
+      handler.plugin.profileHandler as NonNullable<typeof handler.plugin.profileHandler>,
+      guards,
+    ),
     prefixCache,
-    scorers: scorers.map(({ name, weight }) => ({ name, weight })),
-    program: {
-      blockSize: prefixCache.blockSizeTokens * TOKEN_SIZE_BYTES,
-      blocksMax: Math.min(prefixCache.blocksMax, layout.BLOCKS_MAX),
-      tokenSize: TOKEN_SIZE_BYTES,
-      staleMs: METRICS_STALE_MS,
-      picker: PICKER_OPS[picker.op],
-      targetsMax: picker.targetsMax,
-      scorers: scorers.map(({ program, weight }) => ({ program, weight })),
-    },
+    inFlightLoad,
+    labelMasks: resources.labelMasks,
+    columns: resources.columns,
+    sharedColumns,
+    requestStages: requestStages(created, guards, resources, {
+      isNeeded:
+        handler.plugin.profileHandler?.nextProfiles !== undefined ||
+        profiles.some(({ custom }) => custom !== undefined),
+    }),
+    headers: [...new Set(plugins.flatMap(({ plugin }) => plugin.headers ?? []).map((name) => name.toLowerCase()))],
+    parsers: new Map(guardedBy(({ plugin }) => plugin.parser).map((parser) => [parser.name, parser])),
+    plugins: plugins.map(({ name, type, plugin }) => ({ name, type, plugin, guard: guards.get(name) as PluginGuard })),
   };
 }
 
-function readPlugins(instances: readonly PluginInstance[], registry: PluginRegistry): Map<string, CreatedPlugin> {
-  const plugins = new Map<string, CreatedPlugin>();
-  for (const [index, instance] of instances.entries()) {
-    const place = `plugins[${index}]`;
-    if (plugins.has(instance.name)) {
-      throw new ConfigError(`${place}: the name "${instance.name}" is taken by an earlier plugin; give it another one`);
+function newGuard({ name, budgetMs }: CreatedPlugin, { nowMs, reports }: CompileOptions): PluginGuard {
+  return new PluginGuard({ name, budgetMs, nowMs, reports });
+}
+
+function findProfileHandler(plugins: readonly CreatedPlugin[], profileNames: readonly string[]): CreatedPlugin {
+  let handler: CreatedPlugin | undefined;
+  for (const plugin of plugins) {
+    if (plugin.plugin.profileHandler === undefined) continue;
+    if (handler !== undefined) {
+      throw new ConfigError(`plugins has two profile handlers, "${handler.name}" and "${plugin.name}"; keep one`, {
+        path: plugin.path,
+      });
     }
-    plugins.set(instance.name, readPlugin(instance, place, registry));
+    handler = plugin;
   }
-  return plugins;
-}
-
-function readPlugin(instance: PluginInstance, place: string, registry: PluginRegistry): CreatedPlugin {
-  const definition = findDefinition(instance, place, registry);
-  const parsed = definition.parameters.safeParse(instance.parameters ?? {});
-  if (parsed.success) return { instance, definition, plugin: definition.create(parsed.data, contextOf(instance)) };
-  throw new ConfigError(`${place} (${instance.type}): parameters: ${z.prettifyError(parsed.error)}`);
-}
-
-function contextOf({ name }: PluginInstance): CreateContext {
-  return { name, instances: new Map(), nowMs: () => 0, random: () => 0, warn: () => undefined };
-}
-
-function findDefinition({ type }: PluginInstance, place: string, registry: PluginRegistry): PluginDefinition {
+  if (handler === undefined) {
+    throw new ConfigError("plugins has no profile handler; add one of type single-profile-handler", {
+      path: ["plugins"],
+    });
+  }
   try {
-    return registry.get(type);
+    handler.plugin.profileHandler?.checkProfiles(profileNames);
   } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(`${place}: ${error.message}`);
-    throw error;
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.message, { path: error.path ?? ["schedulingProfiles"], cause: error });
   }
+  return handler;
 }
 
-function checkProfileHandler(plugins: readonly CreatedPlugin[], profiles: readonly SchedulingProfile[]): void {
-  let handlerName: string | undefined;
-  for (const { instance, plugin } of plugins) {
-    if (plugin.profileHandler === undefined) continue;
-    if (handlerName !== undefined) {
-      throw new ConfigError(`plugins has two profile handlers, "${handlerName}" and "${instance.name}"; keep one`);
+function checkProfileCount(profileNames: readonly string[]): void {
+  if (profileNames.length <= layout.PROFILES_MAX) return;
+  throw new ConfigError(`there are ${profileNames.length} profiles; at most ${layout.PROFILES_MAX} can be used`, {
+    path: ["schedulingProfiles"],
+  });
+}
+
+/** The shape that a producer sets; a policy has one of each kind, or none. */
+function onlyShape<Kind extends "prefixCache" | "inFlightLoad">(
+  plugins: readonly CreatedPlugin[],
+  kind: Kind,
+  what: string,
+): Producer[Kind] | undefined {
+  let found: CreatedPlugin | undefined;
+  for (const plugin of plugins) {
+    if (plugin.plugin.producer?.[kind] === undefined) continue;
+    if (found !== undefined) {
+      const names = `"${found.name}" and "${plugin.name}"`;
+      throw new ConfigError(`plugins has two producers ${what}, ${names}; endpoints are judged by one, keep one`, {
+        path: plugin.path,
+      });
     }
-    handlerName = instance.name;
-    plugin.profileHandler.checkProfiles(profiles.map((profile) => profile.name));
+    found = plugin;
   }
-  if (handlerName !== undefined) return;
-  throw new ConfigError("plugins has no profile handler; add one of type single-profile-handler");
+  return found?.plugin.producer?.[kind];
 }
 
-function prefixCacheShape(plugins: readonly CreatedPlugin[]): PrefixCacheShape {
-  for (const { plugin } of plugins) {
-    const shape = plugin.producer?.prefixCache;
-    if (shape !== undefined) return shape;
-  }
-  throw new ConfigError("plugins has no producer of prefix matches; add one of type approx-prefix-cache-producer");
+function findDetector({ saturationDetector }: PolicyConfig, { byName }: CreatedPlugins): DetectorProgram | undefined {
+  if (saturationDetector === undefined) return undefined;
+  const detector = byName.get(saturationDetector)?.plugin.saturationDetector;
+  if (detector !== undefined) return detector;
+  throw new ConfigError(`"${saturationDetector}" is not the name of a saturation detector`, {
+    path: ["flowControl", "saturationDetector"],
+  });
 }
 
-function readProfile(
-  profile: SchedulingProfile,
-  plugins: ReadonlyMap<string, CreatedPlugin>,
-): {
-  scorers: { name: string; weight: number; program: PolicyProgram["scorers"][number]["program"] }[];
-  picker: PickerProgram;
-} {
-  const scorers = [];
-  let picker: PickerProgram | undefined;
-  for (const [index, { pluginRef, weight }] of profile.plugins.entries()) {
-    const place = `schedulingProfiles "${profile.name}".plugins[${index}]`;
-    const plugin = plugins.get(pluginRef);
-    if (plugin === undefined) {
-      throw new ConfigError(
-        `${place}: pluginRef "${pluginRef}" is not the name of a plugin; names: ${[...plugins.keys()].join(", ")}`,
-      );
-    }
-    const { scorer, picker: ownPicker } = plugin.plugin;
-    if (scorer !== undefined && "op" in scorer) {
-      const program = { op: SCORER_OPS[scorer.op], parameters: scorer.parameters ?? [] };
-      scorers.push({ name: pluginRef, weight: readWeight(weight, place), program });
-    } else if (ownPicker !== undefined && "op" in ownPicker) {
-      if (picker !== undefined) throw new ConfigError(`${place}: "${pluginRef}" is a second picker; keep one`);
-      picker = ownPicker;
-    } else {
-      const facets = plugin.definition.facets.join(", ");
-      throw new ConfigError(`${place}: "${pluginRef}" is a ${facets}; a profile lists scorers and one picker`);
-    }
-  }
-  if (scorers.length > layout.SCORERS_MAX) {
-    throw new ConfigError(
-      `schedulingProfiles "${profile.name}" has ${scorers.length} scorers; at most ${layout.SCORERS_MAX} can be used`,
-    );
-  }
-  return { scorers, picker: picker ?? PICKER_DEFAULT };
+function policyProgram(
+  parts: {
+    readonly prefixCache: PrefixCacheShape | undefined;
+    readonly inFlightLoad: InFlightLoadShape | undefined;
+    readonly detector: DetectorProgram | undefined;
+    readonly sources: readonly ProfileSource[];
+  },
+  columnNumbers: readonly number[],
+): PolicyProgram {
+  const { blockSizeTokens, blocksMax } = parts.prefixCache ?? NO_PREFIX_CACHE;
+  return {
+    blockSize: blockSizeTokens * TOKEN_SIZE_BYTES,
+    blocksMax: Math.min(blocksMax, layout.BLOCKS_MAX),
+    tokenSize: TOKEN_SIZE_BYTES,
+    staleMs: METRICS_STALE_MS,
+    outputRatio: parts.inFlightLoad?.outputRatio ?? 0,
+    outputTokensMax: parts.inFlightLoad?.outputTokensMax ?? Number.POSITIVE_INFINITY,
+    detector: parts.detector && kernelProgram(parts.detector),
+    profiles: parts.sources.map((source) => profileProgram(source, columnNumbers)),
+  };
 }
 
-/** Any finite number: a negative weight turns a preference round. */
-function readWeight(weight: number | undefined, place: string): number {
-  if (weight === undefined) return SCORER_WEIGHT_DEFAULT;
-  if (Number.isFinite(weight)) return weight;
-  throw new ConfigError(`${place}: weight ${weight} is not a finite number`);
+function requestStages(
+  { byName, producers }: CreatedPlugins,
+  guards: ReadonlyMap<string, PluginGuard>,
+  resources: ResourceNumbers,
+  { isNeeded }: { readonly isNeeded: boolean },
+): RequestStages | undefined {
+  const plugins = [...byName.values()];
+  const stages: RequestStages = {
+    // A producer that declares no keys still runs, after those that do.
+    producers: guardedParts([...new Set([...producers, ...plugins])], guards, ({ plugin }) =>
+      plugin.producer?.produce === undefined ? undefined : plugin.producer,
+    ),
+    admitters: guardedParts(plugins, guards, ({ plugin }) => plugin.admitter),
+    hooks: guardedParts(plugins, guards, ({ plugin }) => plugin.hooks),
+    requestMasks: resources.requestMasks.map(({ plugin: name, mask: part }) => guardedPart(name, part, guards)),
+    sessions: resources.sessions.map(({ plugin: name, key: part, secondsMax }) => {
+      return { ...guardedPart(name, part, guards), secondsMax };
+    }),
+  };
+  return isNeeded || Object.values(stages).some((list: readonly unknown[]) => list.length > 0) ? stages : undefined;
+}
+
+function guardedParts<Part>(
+  plugins: readonly CreatedPlugin[],
+  guards: ReadonlyMap<string, PluginGuard>,
+  partOf: (plugin: CreatedPlugin) => Part | undefined,
+): Guarded<Part>[] {
+  return plugins.flatMap((plugin) => {
+    const part = partOf(plugin);
+    return part === undefined ? [] : [guarded(plugin, part, guards)];
+  });
+}
+
+function guarded<Part>({ name }: CreatedPlugin, part: Part, guards: ReadonlyMap<string, PluginGuard>): Guarded<Part> {
+  return guardedPart(name, part, guards);
+}
+
+function guardedPart<Part>(name: string, part: Part, guards: ReadonlyMap<string, PluginGuard>): Guarded<Part> {
+  return { name, part, guard: guards.get(name) as PluginGuard };
 }

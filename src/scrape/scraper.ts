@@ -1,152 +1,155 @@
 /**
- * Scrapes every endpoint's metrics once per tick, each on its own connection and its own timer: a slow endpoint delays
- * only itself. An endpoint whose scrape fails is unreachable until one succeeds; a request in flight to it is not
- * touched.
+ * Asks every endpoint for its metrics at each tick, over a connection of its own: a slow one delays only itself. One
+ * timer for the whole fleet; a tick is cut into phases, and an endpoint's slot says in which it is asked, so that
+ * answers do not all come at once.
+ *
+ *   tick   0 ms      10 ms     20 ms     30 ms     40 ms     50 ms
+ *          ├─ slot 0 ┼─ slot 1 ┼─ slot 2 ┼─ slot 3 ┼─ slot 4 ┤
+ *          └─ slot 5 ┴─ slot 6 ┴─ …
  */
-import { Client, errors } from "undici";
+import type { ConnectionOptions } from "node:tls";
 import type { Clock, Timer } from "../base/clock.ts";
-import { messageOf } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
 import type { Endpoint } from "../endpoints/registry.ts";
 import { type EndpointMetrics, hostPort } from "../framework/endpoint.ts";
-import { findSeries } from "../wire/prometheus-text.ts";
-import type { EngineMetrics, MetricSpec } from "./engines/engine.ts";
+import type { ExpositionScanner } from "../wasm/exposition-scanner.ts";
+import { EndpointScrape } from "./endpoint-scrape.ts";
+import { EngineTable } from "./engine-table.ts";
+import type { HttpTarget } from "./http-connection.ts";
+import { MetricsReader } from "./metrics-reader.ts";
+import { ModelsReader } from "./models-reader.ts";
+import type { PollFailure, PollOptions } from "./poll.ts";
+import type { PlannedMetrics, PlannedSource, ScrapePlan } from "./scrape-plan.ts";
+import { readTls } from "./source-tls.ts";
 
-/** An answer that is not complete by then is a failure: 20 ticks, and what the Go picker allows. */
-const SCRAPE_TIMEOUT_MS = 1_000;
-/** A larger exposition is a failure. vLLM's has some 60 KB; LoRA and data parallelism multiply it. */
-const EXPOSITION_SIZE_MAX = 8 * 1024 * 1024;
+/** Phases of a tick: 10 ms of the default tick, far below what a decision notices. */
+const PHASES = 5;
 
-export interface ScrapeOptions {
+export interface SentState {
+  /** When the request was sent, on the clock that decisions use. */
+  readonly scrapedAtMs: number;
+  /** Requests in flight to the endpoint at that moment, over all shards. */
+  readonly inFlightAtScrape: number;
+}
+
+export interface ScrapeFailure extends PollFailure {
+  readonly source: "metrics" | "models";
+}
+
+export interface ScrapeEvents {
+  /** Requests in flight to a slot, over all shards. Asked at each tick. */
+  readonly inFlightRequests: (slot: number) => number;
+  readonly onScraped: (endpoint: Endpoint, metrics: EndpointMetrics, sent: SentState) => void;
+  readonly onFailed: (endpoint: Endpoint, failure: ScrapeFailure, sentAtMs: number) => void;
+  /** The endpoint is idle and asked seldom from now on; or busy again, and its values are new. */
+  readonly onBackedOff: (endpoint: Endpoint, isBackedOff: boolean) => void;
+}
+
+export interface ScrapeOptions extends ScrapeEvents {
   readonly clock: Clock;
-  readonly intervalMs: number;
-  readonly engine: EngineMetrics;
-  /** Called when a scrape is sent; its result is handed to `onScraped`. */
-  readonly beforeScrape: (endpoint: Endpoint) => { readonly inFlightAtScrape: number };
-  readonly onScraped: (
-    endpoint: Endpoint,
-    metrics: EndpointMetrics,
-    sent: { readonly scrapedAtMs: number; readonly inFlightAtScrape: number },
-  ) => void;
-  readonly onFailed: (endpoint: Endpoint, reason: string) => void;
+  readonly plan: ScrapePlan;
+  readonly scanner: ExpositionScanner;
 }
 
 export class Scraper {
   readonly #options: ScrapeOptions;
-  readonly #loops = new Map<Endpoint, ScrapeLoop>();
+  readonly #tables: ReadonlyMap<string, EngineTable>;
+  readonly #tls: ReadonlyMap<PlannedSource, ConnectionOptions | undefined>;
+  readonly #scrapes = new Map<Endpoint, EndpointScrape>();
+  readonly #phases: readonly Set<EndpointScrape>[] = Array.from({ length: PHASES }, () => new Set<EndpointScrape>());
+  #timer: Timer | undefined;
+  #phase = 0;
 
+  /** Throws a ConfigError when a certificate cannot be read, or an engine asks for too much. */
   constructor(options: ScrapeOptions) {
+    const { plan, scanner } = options;
     this.#options = options;
+    const { engines = [], sumsSeries = false } = plan.metrics ?? {};
+    this.#tables = new Map(engines.map((engine) => [engine.name, new EngineTable(scanner, engine, sumsSeries)]));
+    const sources = [plan.metrics, plan.models].filter((source) => source !== undefined);
+    this.#tls = new Map(sources.map((source) => [source, readTls(source)]));
   }
 
+  /** Asks the endpoint at once, and from then on at each tick. */
   add(endpoint: Endpoint): void {
-    this.#loops.set(endpoint, new ScrapeLoop(endpoint, this.#options));
+    const { clock, plan } = this.#options;
+    const scrape = this.#createScrape(endpoint);
+    this.#scrapes.set(endpoint, scrape);
+    this.#phases[endpoint.slot % PHASES]?.add(scrape);
+    this.#timer ??= clock.setInterval(() => this.#runPhase(), Math.max(1, Math.round(plan.tickMs / PHASES)));
+    scrape.start(clock.nowMs());
   }
 
-  async remove(endpoint: Endpoint): Promise<void> {
-    const loop = this.#loops.get(endpoint);
-    this.#loops.delete(endpoint);
-    await loop?.close();
+  /** Nothing more is told of the endpoint. */
+  remove(endpoint: Endpoint): void {
+    const scrape = this.#scrapes.get(endpoint);
+    if (scrape === undefined) return;
+    this.#scrapes.delete(endpoint);
+    this.#phases[endpoint.slot % PHASES]?.delete(scrape);
+    scrape.close();
+    if (this.#scrapes.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#loops.keys()].map((endpoint) => this.remove(endpoint)));
+  /** The endpoint's labels have changed, and perhaps with them its engine. */
+  relabel(endpoint: Endpoint): void {
+    const { metrics } = this.#options.plan;
+    if (metrics === undefined) return;
+    const table = this.#tableOf(endpoint, metrics);
+    if (this.#scrapes.get(endpoint)?.table === table) return;
+    this.remove(endpoint);
+    this.add(endpoint);
   }
-}
 
-class ScrapeLoop {
-  readonly #endpoint: Endpoint;
-  readonly #options: ScrapeOptions;
-  readonly #client: Client;
-  readonly #timer: Timer;
-  #isBusy = false;
-  #isClosed = false;
+  /** Ends all connections. */
+  close(): void {
+    for (const endpoint of [...this.#scrapes.keys()]) this.remove(endpoint);
+  }
 
-  constructor(endpoint: Endpoint, options: ScrapeOptions) {
-    this.#endpoint = endpoint;
-    this.#options = options;
-    this.#client = new Client(`http://${hostPort(endpoint.spec)}`, {
-      connectTimeout: SCRAPE_TIMEOUT_MS,
-      // The scrape has one time limit for everything (`#fetch`); these two would start again with each byte.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxResponseSize: EXPOSITION_SIZE_MAX,
+  #runPhase(): void {
+    this.#phase = (this.#phase + 1) % PHASES;
+    const nowMs = this.#options.clock.nowMs();
+    for (const scrape of this.#phases[this.#phase] ?? []) scrape.tick(nowMs);
+  }
+
+  #createScrape(endpoint: Endpoint): EndpointScrape {
+    const { plan, scanner } = this.#options;
+    const { metrics, models, backOffMs } = plan;
+    return new EndpointScrape({
+      endpoint,
+      events: this.#options,
+      metrics: metrics && {
+        reader: new MetricsReader(scanner, this.#tableOf(endpoint, metrics)),
+        poll: this.#pollShape(metrics, endpoint),
+      },
+      models: models && { reader: new ModelsReader(), poll: this.#pollShape(models, endpoint) },
+      backOffMs,
     });
-    this.#timer = options.clock.setInterval(() => void this.#tick(), options.intervalMs);
-    void this.#tick();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#timer.cancel();
-    await this.#client.destroy();
+  #pollShape(source: PlannedSource, endpoint: Endpoint): Omit<PollOptions, "reader" | "onSent" | "onDone"> {
+    const { clock, plan, scanner } = this.#options;
+    return {
+      clock,
+      target: this.#target(source, endpoint),
+      receiveBuffer: scanner.receiveBuffer,
+      tickMs: plan.tickMs,
+      everyTicks: source.everyTicks,
+      phase: Math.floor(endpoint.slot / PHASES),
+    };
   }
 
-  /** A tick that finds the scrape before it unanswered is skipped. */
-  async #tick(): Promise<void> {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    try {
-      await this.#scrape();
-    } finally {
-      this.#isBusy = false;
-    }
+  #target(source: PlannedSource, { spec }: Endpoint): HttpTarget {
+    const { address } = spec;
+    const port = source.port ?? spec.port;
+    return { address, port, hostPort: hostPort({ address, port }), path: source.path, tls: this.#tls.get(source) };
   }
 
-  async #scrape(): Promise<void> {
-    const { clock, beforeScrape, onScraped, onFailed, engine } = this.#options;
-    const sent = { scrapedAtMs: clock.nowMs(), ...beforeScrape(this.#endpoint) };
-    let exposition: string;
-    try {
-      exposition = await this.#fetch();
-    } catch (error) {
-      if (!this.#isClosed) onFailed(this.#endpoint, messageOf(error));
-      return;
-    }
-    if (!this.#isClosed) onScraped(this.#endpoint, readMetrics(exposition, engine), sent);
+  #tableOf({ spec: { labels } }: Endpoint, { engineLabelKeys, defaultEngine }: PlannedMetrics): EngineTable {
+    const name = engineLabelKeys.map((key) => labels[key]).find((value) => value !== undefined && value !== "");
+    const table = this.#tables.get(name ?? defaultEngine) ?? this.#tables.get(defaultEngine);
+    if (table === undefined) throw new ConfigError(`the default engine "${defaultEngine}" is not among the engines`);
+    return table;
   }
-
-  /** The exposition, complete within SCRAPE_TIMEOUT_MS, however slowly it trickles. */
-  async #fetch(): Promise<string> {
-    const abort = new AbortController();
-    const timeout = (): void => abort.abort(new Error(`no complete answer within ${SCRAPE_TIMEOUT_MS} ms`));
-    const timer = this.#options.clock.setTimeout(timeout, SCRAPE_TIMEOUT_MS);
-    try {
-      return await this.#fetchWithRetry(abort.signal);
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  async #fetchWithRetry(signal: AbortSignal): Promise<string> {
-    try {
-      return await this.#fetchOnce(signal);
-    } catch (error) {
-      // The server may have closed an idle connection just as it was used again. On a fresh one this says nothing new.
-      if (!(error instanceof errors.SocketError) || this.#isClosed) throw error;
-      return await this.#fetchOnce(signal);
-    }
-  }
-
-  async #fetchOnce(signal: AbortSignal): Promise<string> {
-    const { statusCode, body } = await this.#client.request({ method: "GET", path: "/metrics", signal });
-    const text = await body.text();
-    if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
-    return text;
-  }
-}
-
-/**
- * What the exposition says; undefined where it says nothing, or what no load can be: below 0, or infinite as the f32
- * that decisions read, since one infinite queue would make all others look alike.
- */
-export function readMetrics(exposition: string, engine: EngineMetrics): EndpointMetrics {
-  const read = (spec: MetricSpec): number | undefined => {
-    const value = findSeries(exposition, spec.name, spec.labels);
-    return value !== undefined && value >= 0 && Number.isFinite(Math.fround(value)) ? value : undefined;
-  };
-  return {
-    queueDepthRequests: read(engine.queueDepthRequests),
-    runningRequests: read(engine.runningRequests),
-    kvCacheUsageFraction: read(engine.kvCacheUsageFraction),
-  };
 }

@@ -2,7 +2,40 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DecisionRecord } from "../director/context.ts";
+import type { FleetSnapshot } from "../director/known-fleet.ts";
+import type { Objective } from "../director/objectives.ts";
+import type { ModuleFile } from "../framework/user-modules.ts";
 import type { ParserType } from "../parsing/parser.ts";
+import type { KeyPair, TlsServing } from "../platform/tls.ts";
+import type { FailureCause } from "../scheduling/plugin-guard.ts";
+import type { PolicyConfig } from "../scheduling/policy.ts";
+import type { DegradedCode } from "../telemetry/degraded-states.ts";
+import type { RequestOutcome, SuppressedOutcomes } from "../telemetry/outcome-sampler.ts";
+import type { HandshakeReport } from "./handshake-reports.ts";
+
+/** A policy that a shard is to compile for itself, or compiled before. */
+export interface PolicyOrder {
+  readonly number: number;
+  /** Orders of one version have the same plugins, which go on as they are. */
+  readonly version: number;
+  readonly config: PolicyConfig;
+  /** Modules of users that the configuration needs. */
+  readonly modules: readonly ModuleFile[];
+  /** Numbers of the attribute columns, by key. */
+  readonly columnNumbers: ReadonlyMap<string, number>;
+}
+
+/** How a shard meets its clients. */
+export interface ServingSettings {
+  /** Plaintext when absent. */
+  readonly tls?: TlsServing | undefined;
+  /** Answer gRPC health on the port of ext_proc, too. */
+  readonly servesHealth: boolean;
+  /** A larger message from a client ends its stream; the largest body and its headers fit in when absent. */
+  readonly messageReceiveSizeMax?: number | undefined;
+  /** A larger message to a client ends its stream; no limit when absent. */
+  readonly messageSendSizeMax?: number | undefined;
+}
 
 /** What a shard is started with. */
 export interface ShardTask {
@@ -13,10 +46,16 @@ export interface ShardTask {
   readonly control: MessagePort;
   /** Where operators' questions come in (src/platform/thread-queries.ts). */
   readonly queries: MessagePort;
+  readonly serving: ServingSettings;
+  /** What health says at first. */
+  readonly isReady: boolean;
   readonly listen: { readonly host: string; readonly port: number; readonly reusePort: boolean };
   /** Seeds the draws of this shard's decisions. */
   readonly seed: number;
   readonly requestBodySizeMax: number;
+  readonly policy: PolicyOrder;
+  readonly fleet: FleetSnapshot;
+  readonly objectives: readonly Objective[];
   /** Which request APIs are read, in this order. */
   readonly parserTypes: readonly ParserType[];
   /** Restrict requests to the endpoints that the proxy names. */
@@ -27,9 +66,25 @@ export interface ShardTask {
   readonly emitEndpointScores: boolean;
   /** Report every decision and refusal. */
   readonly reportDecisions: boolean;
+  /** Report requests that are over, for the log. */
+  readonly reportOutcomes: boolean;
+}
+
+/** What a shard's task ends with. */
+export interface ShardResult {
+  /** Streams that were open when their time was over. */
+  readonly streamsCut: number;
 }
 
 export type ToShard =
+  /** New requests get this policy; those in flight finish on the one that they have. */
+  | { readonly kind: "policy"; readonly policy: PolicyOrder }
+  | { readonly kind: "fleet"; readonly fleet: FleetSnapshot }
+  | { readonly kind: "objectives"; readonly objectives: readonly Objective[] }
+  /** New connections see this certificate. */
+  | { readonly kind: "certificate"; readonly keyPair: KeyPair }
+  /** What health says from now on. */
+  | { readonly kind: "health"; readonly isReady: boolean }
   /** Take no new streams, serve the open ones for up to `graceMs`, then end. */
   | { readonly kind: "drain"; readonly graceMs: number }
   /** End now. */
@@ -40,8 +95,30 @@ export type FromShard =
   | { readonly kind: "listening"; readonly port: number; readonly thread: number }
   /** The port cannot be had; the shard ends. */
   | { readonly kind: "listenFailed"; readonly code: string; readonly message: string }
+  /** New requests get the policy of this number from now on. */
+  | { readonly kind: "policyTaken"; readonly number: number }
+  /** The policy of this number cannot be compiled here; requests stay on the one before. */
+  | { readonly kind: "policyFailed"; readonly number: number; readonly message: string }
+  /** Calls of plugins that failed since the last such message. */
+  | { readonly kind: "pluginFailures"; readonly failures: readonly PluginFailures[] }
   /** A model that the name table does not know. */
   | { readonly kind: "unknownName"; readonly name: string }
+  /** A degraded state of the shard's holds, or is over (src/shards/degradation.ts). */
+  | { readonly kind: "degraded"; readonly code: DegradedCode; readonly detail: string; readonly subject: string }
+  | { readonly kind: "recovered"; readonly code: DegradedCode; readonly subject: string }
+  /** For the log: a request that is over, or how many were not told one by one. */
+  | { readonly kind: "outcome"; readonly outcome: RequestOutcome }
+  | { readonly kind: "suppressedOutcomes"; readonly counts: SuppressedOutcomes }
   | { readonly kind: "decision"; readonly record: DecisionRecord }
   | { readonly kind: "refusal"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "handshakesFailed"; readonly report: HandshakeReport }
   | { readonly kind: "protocolError"; readonly message: string };
+
+/** Failed calls of one plugin, of one cause. */
+export interface PluginFailures {
+  readonly plugin: string;
+  readonly cause: FailureCause;
+  readonly count: number;
+  /** Of the first of them. */
+  readonly message: string;
+}

@@ -11,11 +11,14 @@ import { Piscina } from "piscina";
 import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
+import type { FleetSnapshot } from "../director/known-fleet.ts";
+import type { Objective } from "../director/objectives.ts";
 import type { ParserType } from "../parsing/parser.ts";
 import { type QueriedThread, RemoteThread } from "../platform/thread-queries.ts";
+import type { KeyPair } from "../platform/tls.ts";
 import type { DegradationReporter } from "../telemetry/health-details.ts";
 import type { Kernel } from "../wasm/kernel.ts";
-import type { FromShard, ShardTask, ToShard } from "./messages.ts";
+import type { FromShard, PolicyOrder, ServingSettings, ShardResult, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
 export interface ShardPoolOptions {
@@ -26,6 +29,7 @@ export interface ShardPoolOptions {
   readonly kernel: Kernel;
   readonly shardCount: number;
   readonly host: string;
+  readonly serving: ServingSettings;
   /** 0 takes a free one, the same for all shards. */
   readonly port: number;
   readonly prng: Prng;
@@ -35,7 +39,10 @@ export interface ShardPoolOptions {
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   readonly reportDecisions: boolean;
+  readonly reportOutcomes: boolean;
   readonly countsStreams: boolean;
+  /** What a shard that starts now begins with. */
+  readonly beginning: (shard: number) => ShardBeginning;
   readonly onMessage: (shard: number, message: FromShard) => void;
   readonly onDeath: (shard: number, reason: string) => void;
 }
@@ -57,6 +64,13 @@ export function listeningShards(
   return 1;
 }
 
+/** What the control thread knows when a shard starts; later changes are told (`tell`). */
+export interface ShardBeginning {
+  readonly policy: PolicyOrder;
+  readonly fleet: FleetSnapshot;
+  readonly objectives: readonly Objective[];
+}
+
 interface RunningShard {
   readonly control: MessagePort;
   readonly queries: RemoteThread;
@@ -70,10 +84,14 @@ export class ShardPool {
   readonly #running = new Map<number, RunningShard>();
   readonly #supervised: Supervised[] = [];
   #port: number;
+  #serving: ServingSettings;
+  #isReady = false;
+  #streamsCut = 0;
 
   constructor(options: ShardPoolOptions) {
     this.#options = options;
     this.#port = options.port;
+    this.#serving = options.serving;
     this.#workers = new Piscina({
       filename: createRequire(import.meta.url).resolve("#shard"),
       minThreads: options.shardCount,
@@ -99,6 +117,12 @@ export class ShardPool {
     return this.#running.get(shard)?.thread !== undefined;
   }
 
+  /** Tells every shard that runs; returns their numbers. One that starts later begins with what is known then. */
+  tell(message: ToShard): number[] {
+    for (const { control } of this.#running.values()) control.postMessage(message);
+    return [...this.#running.keys()];
+  }
+
   /** The shards that run now, to be asked by operators. */
   get queried(): readonly QueriedThread[] {
     const byNumber = [...this.#running].sort(([one], [other]) => one - other);
@@ -111,13 +135,27 @@ export class ShardPool {
     await this.#workers.threads.find(({ threadId }) => threadId === thread)?.terminate();
   }
 
-  /** Ends all shards: open streams are served for up to `graceMs`. */
-  async end(graceMs: number): Promise<void> {
+  /** What health says on the port of ext_proc, where it is served there. */
+  setReady(isReady: boolean): void {
+    this.#isReady = isReady;
+    this.tell({ kind: "health", isReady });
+  }
+
+  /** New connections see this certificate. */
+  replaceCertificate(keyPair: KeyPair): void {
+    const { tls } = this.#serving;
+    if (tls === undefined) return;
+    this.#serving = { ...this.#serving, tls: { ...tls, keyPair } };
+    this.tell({ kind: "certificate", keyPair });
+  }
+
+  /** Ends all shards: open streams are served for up to `graceMs`. Resolves with what became of them. */
+  async end(graceMs: number): Promise<ShardResult> {
     const ended = this.#supervised.map((shard) => shard.end());
-    const message: ToShard = graceMs > 0 ? { kind: "drain", graceMs } : { kind: "close" };
-    for (const { control } of this.#running.values()) control.postMessage(message);
+    this.tell(graceMs > 0 ? { kind: "drain", graceMs } : { kind: "close" });
     await Promise.all(ended);
     await this.#workers.destroy();
+    return { streamsCut: this.#streamsCut };
   }
 
   /** Starts and supervises one shard; resolves when it listens for the first time. */
@@ -131,6 +169,9 @@ export class ShardPool {
           resolve();
         } else if (message.kind === "listenFailed") {
           reject(listenError(this.#options.host, this.#port, message));
+        } else if (message.kind === "policyFailed") {
+          // Only before it listens: afterwards it goes on with the policy that it has.
+          reject(new ConfigError(message.message));
         }
         this.#options.onMessage(shard, message);
       };
@@ -160,6 +201,7 @@ export class ShardPool {
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,
+      reportOutcomes,
     } = this.#options;
     const { port1: control, port2 } = new MessageChannel();
     const { port1: asking, port2: asked } = new MessageChannel();
@@ -171,18 +213,23 @@ export class ShardPool {
       shard,
       control: port2,
       queries: asked,
+      serving: this.#serving,
+      isReady: this.#isReady,
       listen: { host, port: this.#port, reusePort: shardCount > 1 },
+      ...this.#options.beginning(shard),
       seed: prng.nextU32(),
       requestBodySizeMax,
       parserTypes,
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,
+      reportOutcomes,
     };
     control.on("message", onMessage);
     this.#running.set(shard, { control, queries, thread: undefined });
     try {
-      await this.#workers.run(task, { transferList: [port2, asked] });
+      const result = (await this.#workers.run(task, { transferList: [port2, asked] })) as ShardResult;
+      this.#streamsCut += result.streamsCut;
     } finally {
       this.#running.delete(shard);
       control.close();

@@ -8,6 +8,8 @@ export interface EnvoyOptions {
   readonly port: number;
   readonly adminPort: number;
   readonly picker: Address;
+  /** The picker serves TLS, with whatever certificate. */
+  readonly isPickerSecure?: boolean;
   /** What becomes of requests while the picker cannot be asked. Without it they fail with 500. */
   readonly failOpen?: FailOpen;
 }
@@ -34,7 +36,8 @@ const DESTINATION_HEADER = "x-gateway-destination-endpoint";
 /** Envoy waits at most this long for a picker that holds a request in its queue. */
 const MESSAGE_TIMEOUT = "600s";
 
-export function envoyConfig({ host, port, adminPort, picker, failOpen }: EnvoyOptions): object {
+export function envoyConfig(options: EnvoyOptions): object {
+  const { host, port, adminPort, picker, isPickerSecure = false, failOpen } = options;
   const failsOpen = failOpen !== undefined;
   return {
     admin: { address: socketAddress(host, adminPort) },
@@ -54,7 +57,7 @@ export function envoyConfig({ host, port, adminPort, picker, failOpen }: EnvoyOp
       ],
       clusters: [
         modelServers(),
-        pickerCluster(picker, failOpen?.pickerHealthPort),
+        { ...pickerCluster(picker, failOpen?.pickerHealthPort), ...(isPickerSecure && { transport_socket: ANY_TLS }) },
         ...(failOpen === undefined ? [] : [staticCluster("fallback", failOpen.servers)]),
       ],
     },
@@ -151,6 +154,15 @@ function pickerCluster(picker: Address, healthPort: number | undefined): object 
     },
   };
 }
+
+/** Encrypts, and does not ask who is there: the picker's certificate is its own. */
+const ANY_TLS = {
+  name: "envoy.transport_sockets.tls",
+  typed_config: {
+    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+    common_tls_context: { alpn_protocols: ["h2"] },
+  },
+};
 
 const HEALTH_CHECK = {
   grpc_health_check: { service_name: "envoy.service.ext_proc.v3.ExternalProcessor" },

@@ -98,7 +98,8 @@ async function startServers({ servers, serverPort }: StartFlags): Promise<Progra
   return started;
 }
 
-async function startPicker({ servers, serverPort, grpcPort, healthPort, metricsPort }: StartFlags): Promise<void> {
+async function startPicker(flags: StartFlags): Promise<void> {
+  const { proxy, servers, serverPort, grpcPort, healthPort, metricsPort } = flags;
   const endpoints = Array.from({ length: servers }, (_, index) => ({
     name: `sim-${index}`,
     address: HOST,
@@ -107,8 +108,8 @@ async function startPicker({ servers, serverPort, grpcPort, healthPort, metricsP
   const endpointsFile = path.join(folder, "endpoints.yaml");
   writeFileSync(endpointsFile, JSON.stringify({ endpoints }, undefined, 2));
   const ports = ["--grpc-port", grpcPort, "--grpc-health-port", healthPort, "--metrics-port", metricsPort].map(String);
-  // The proxies of this program speak plaintext to it, and nobody else asks for its health.
-  const local = ["--secure-serving=false", "--drain-notice=0s"];
+  // The development proxy speaks plaintext. Nobody here asks for health: nothing waits for a notice of the end.
+  const local = [`--secure-serving=${proxy === "envoy"}`, "--drain-notice=0s"];
   const args = ["--endpoints-file", endpointsFile, "--host", HOST, "--log-decisions", ...local, ...ports];
   mustRun(await startNode("picker", "main.js", args, print));
 }
@@ -121,7 +122,8 @@ async function startProxy(flags: StartFlags): Promise<void> {
   }
   const configFile = path.join(folder, "envoy.json");
   const picker = { host: HOST, port: flags.grpcPort };
-  writeFileSync(configFile, JSON.stringify(envoyConfig({ host: HOST, port: flags.port, adminPort: 0, picker })));
+  const config = envoyConfig({ host: HOST, port: flags.port, adminPort: 0, picker, isPickerSecure: true });
+  writeFileSync(configFile, JSON.stringify(config));
   const command = process.env["ENVOY_BIN"] ?? "envoy";
   const args = ["-c", configFile, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"];
   const envoy = startProgram({ name: "envoy", command, args, onOutputLine: print, onErrorLine: print });
@@ -167,9 +169,9 @@ function startNode(
 /** A line of a program's log, for people: the message of warnings and errors; other lines as they are. */
 function readLogLine(line: string): { text: string | undefined; isReady: boolean } {
   if (!line.startsWith("{")) return { text: line, isReady: false };
-  const { level, msg, time, ...details } = JSON.parse(line) as { level: number; msg: string; time: string };
+  const { level, msg, ts, ...details } = JSON.parse(line) as { level: string; msg: string; ts: string };
   const isReady = msg === "serving";
-  const isWorthShowing = level >= 40 || msg.includes("reachable");
+  const isWorthShowing = ["warn", "error", "panic"].includes(level) || msg.includes("reachable");
   return { text: isWorthShowing ? `${msg} ${JSON.stringify(details)}` : undefined, isReady };
 }
 

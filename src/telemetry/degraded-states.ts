@@ -23,6 +23,7 @@ export type DegradedCode =
   | "fewer-shards"
   | "index-writer-down"
   | "prefix-index-emptied"
+  | "policy-waiting"
   | "plugin-resting"
   | "flow-control-inactive"
   | "name-table-full"
@@ -99,6 +100,11 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     meaning:
       "The prefix index began empty a short while ago and is being learnt anew: fewer prompts find their prefix.",
     remedy: "Wait: it ends by itself. The thread that died just before is in the log.",
+  },
+  "policy-waiting": {
+    severity: "notice",
+    meaning: "A changed configuration waits: requests in flight are still on all earlier ones.",
+    remedy: "It is put in force by itself once some of them have ended; change the configuration less often.",
   },
   "plugin-resting": {
     severity: "warning",

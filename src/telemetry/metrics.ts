@@ -36,8 +36,11 @@ export interface ControlCounters {
   scrapesFailed: number;
   becameReachable: number;
   becameUnreachable: number;
+  endpointsFileReloads: number;
+  endpointsFileFaults: number;
   shardRestarts: number;
   indexWriterRestarts: number;
+  tlsHandshakesFailed: number;
 }
 
 export interface MetricSources {
@@ -73,8 +76,11 @@ export function newControlCounters(): ControlCounters {
     scrapesFailed: 0,
     becameReachable: 0,
     becameUnreachable: 0,
+    endpointsFileReloads: 0,
+    endpointsFileFaults: 0,
     shardRestarts: 0,
     indexWriterRestarts: 0,
+    tlsHandshakesFailed: 0,
   };
 }
 
@@ -259,6 +265,16 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     ],
   },
   {
+    name: "endpoint_picker_endpoints_file_reads_total",
+    type: "counter",
+    help: "Times the endpoints file was read again after a change, by outcome; a fault leaves the fleet as it was.",
+    labels: ["outcome"],
+    read: ({ control }) => [
+      { labels: { outcome: "success" }, value: control.endpointsFileReloads },
+      { labels: { outcome: "failure" }, value: control.endpointsFileFaults },
+    ],
+  },
+  {
     name: "endpoint_picker_inflight_requests",
     type: "gauge",
     help: "Requests routed to an endpoint whose streams are open.",
@@ -291,6 +307,13 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     ],
   },
   {
+    name: "endpoint_picker_tls_handshakes_failed_total",
+    type: "counter",
+    help: "Connections to ext_proc that did not come through their TLS handshake.",
+    labels: [],
+    read: ({ control }) => one(control.tlsHandshakesFailed),
+  },
+  {
     name: "endpoint_picker_degraded",
     type: "gauge",
     help: "Degraded states that hold now: 0 when one does not, else how many things are in it.",
@@ -303,5 +326,12 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     help: "Values counted under other because a shard's series table had no room for their labels, by table.",
     labels: ["table"],
     read: ({ series }) => FOLDED_KINDS.map((kind) => ({ labels: { table: kind }, value: series.folded(kind) })),
+  },
+  {
+    name: "endpoint_picker_series_folded_combinations",
+    type: "gauge",
+    help: "Combinations of request labels that are shown as other because all shards together have too many.",
+    labels: [],
+    read: ({ series }) => one(series.foldedCombinations),
   },
 ];

@@ -27,6 +27,10 @@ export class EndpointColumns {
   readonly #inFlightAtScrape: Uint32Array;
   readonly #scrapedAtMs: Float64Array;
   readonly #addresses: Uint8Array;
+  readonly #laneLimit: Int32Array;
+  readonly #attributes: Float64Array;
+  readonly #coldPicks: BigUint64Array;
+  readonly #names: readonly Int32Array[];
 
   constructor(memory: WebAssembly.Memory) {
     const { buffer } = memory;
@@ -42,6 +46,12 @@ export class EndpointColumns {
     this.#inFlightAtScrape = new Uint32Array(buffer, layout.COLUMN_IN_FLIGHT_AT_SCRAPE, slots);
     this.#scrapedAtMs = new Float64Array(buffer, layout.COLUMN_SCRAPED_AT_MS, slots);
     this.#addresses = new Uint8Array(buffer, layout.COLUMN_ADDRESS, slots * layout.ADDRESS_STRIDE);
+    this.#laneLimit = new Int32Array(buffer, layout.COLUMN_LANE_LIMIT, slots);
+    this.#attributes = new Float64Array(buffer, layout.ATTRIBUTES, slots * layout.ATTRIBUTES_MAX);
+    this.#coldPicks = new BigUint64Array(buffer, layout.COLD_PICK_NUMBERS, slots);
+    this.#names = [layout.ADAPTERS, layout.SERVED_MODELS].map(
+      (tables) => new Int32Array(buffer, tables, (slots * layout.ENDPOINT_NAMES_STRIDE) / 4),
+    );
   }
 
   /**
@@ -56,6 +66,7 @@ export class EndpointColumns {
       `address ${hostPort} is longer than ${layout.ADDRESS_SIZE_MAX} bytes`,
     );
     const generation = (this.#generation[slot] ?? 0) + 1;
+    this.#forget(slot);
     this.#change(() => {
       this.#generation[slot] = generation;
       this.#queueDepth[slot] = Number.NaN;
@@ -88,6 +99,20 @@ export class EndpointColumns {
     });
   }
 
+  /** Says that the endpoint is idle and scraped rarely: its values count as fresh for BACKED_OFF_MS longer. */
+  setBackedOff(slot: number, isBackedOff: boolean): void {
+    this.#change(() => {
+      const state = this.#state[slot] ?? 0;
+      this.#state[slot] = isBackedOff ? state | layout.ENDPOINT_BACKED_OFF : state & ~layout.ENDPOINT_BACKED_OFF;
+    });
+  }
+
+  /** Blocks that the index takes the endpoint to hold at most; undefined: the common limit. */
+  setLaneLimit(slot: number, blocks: number | undefined): void {
+    assert(blocks === undefined || blocks >= 1, `lane limit ${blocks}`);
+    Atomics.store(this.#laneLimit, slot, Math.min(blocks ?? 0, 2 ** 31 - 1));
+  }
+
   setScraped(slot: number, scraped: ScrapedColumns): void {
     this.#change(() => {
       this.#queueDepth[slot] = scraped.queueDepthRequests ?? Number.NaN;
@@ -96,6 +121,21 @@ export class EndpointColumns {
       this.#inFlightAtScrape[slot] = scraped.inFlightAtScrape;
       this.#scrapedAtMs[slot] = scraped.scrapedAtMs;
     });
+  }
+
+  /** What stands outside the version: nothing of the endpoint that had the slot before may be seen of the new one. */
+  #forget(slot: number): void {
+    Atomics.store(this.#laneLimit, slot, 0);
+    Atomics.store(this.#coldPicks, slot, 0n);
+    for (let column = 0; column < layout.ATTRIBUTES_MAX; column++) {
+      this.#attributes[column * layout.ENDPOINTS_MAX + slot] = Number.NaN;
+    }
+    const head = (slot * layout.ENDPOINT_NAMES_STRIDE) / 4;
+    for (const names of this.#names) {
+      Atomics.add(names, head + layout.ENDPOINT_NAMES_VERSION / 4, 1);
+      names[head + layout.ENDPOINT_NAMES_FLAGS / 4] = 0;
+      Atomics.add(names, head + layout.ENDPOINT_NAMES_VERSION / 4, 1);
+    }
   }
 
   #change(write: () => void): void {

@@ -17,7 +17,7 @@ export interface WantedSeries {
   readonly labels?: Readonly<Record<string, string>>;
   /** Which of several matching series counts: of equal ones the first. A sum is of all. */
   readonly choice: SeriesChoice;
-  /** Keep the label block of the chosen series; at most EXPOSITION_TEXTS_MAX of a table do. */
+  /** Keep the label block of the chosen series, which a sum has not; at most EXPOSITION_TEXTS_MAX of a table do. */
   readonly keepsLabels?: boolean;
 }
 

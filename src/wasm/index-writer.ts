@@ -179,16 +179,21 @@ export class IndexWriter {
   /** Stores a chain as the endpoint's most recently used. Returns how many leading keys the endpoint holds now. */
   #storeChain(slot: number, keys: number, keyCount: number): number {
     const { lanes } = this;
-    const { blocksPerEndpoint } = lanes.capacity;
-    const count = Math.min(keyCount, blocksPerEndpoint);
+    const limit = this.#laneLimit(slot);
+    const count = Math.min(keyCount, limit);
     const held = lanes.match(slot, this.#bytes, keys, count);
     if (held === count) return held;
-    // The chain's own blocks are the newest now, and count ≤ blocksPerEndpoint: what is evicted is never one of them.
-    this.#evict(slot, lanes.blockCount(slot) + count - held - blocksPerEndpoint, held);
+    // The chain's own blocks are the newest now, and count ≤ limit: what is evicted is never one of them.
+    this.#evict(slot, lanes.blockCount(slot) + count - held - limit, held);
     const fresh = Math.min(count - held, this.#freeEntries(slot, count - held, held));
     const stored = this.#storeInTable(slot, keys + held * 8, fresh, held);
     lanes.insert(slot, held, stored);
     return held + stored;
+  }
+
+  /** Blocks that the endpoint is taken to hold at most: what the control thread says of it, or the common limit. */
+  #laneLimit(slot: number): number {
+    return Atomics.load(this.#words, layout.COLUMN_LANE_LIMIT / 4 + slot) || this.lanes.capacity.blocksPerEndpoint;
   }
 
   /** Tries to have `count` lane entries free, at the cost of the fullest lanes. Returns how many are. */

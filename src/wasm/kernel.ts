@@ -59,6 +59,8 @@ export interface Kernel {
   /** Writes the lane's keys, newest first, to `target`; returns their count. For tests. */
   laneKeys(slot: number, target: number, max: number): number;
   checkLanes(report: number): number;
+  /** The same for the sessions. */
+  checkSessions(report: number): number;
   // prometheus-scan: over the control thread's private memory only
   /** Readies a window for a new exposition of the engine whose wanted series stand in `table`. */
   expositionBegin(window: number, table: number): void;
@@ -74,8 +76,30 @@ export interface Kernel {
   // schedule
   /** Decides picks 0 … pickCount − 1 of the shard in order, each seeing the charges of those before it. */
   decideBatch(shard: number, pickCount: number, nowMs: number): void;
-  /** Returns what one pick charged. */
+  // stages: one pick, record 0, step by step
+  /** Takes the snapshot, lists the candidates, matches the prompt; returns the candidates' count, 0 ends the pick. */
+  stageBegin(shard: number, nowMs: number): number;
+  /** Returns how many candidates the filter leaves; 0 ends the pick. */
+  stageFilter(shard: number, filter: number, nowMs: number): number;
+  stageScore(shard: number, scorer: number, nowMs: number): void;
+  stageTotal(shard: number): void;
+  /** Returns how many targets the profile's picker has put at CHOSEN. */
+  stagePick(shard: number): number;
+  /** Answers with the `chosen` targets at CHOSEN, charges and records. */
+  stageAnswer(shard: number, chosen: number, nowMs: number): void;
+  // charges
+  /** Returns what is left of a pick's charge: one request and these tokens. */
   releasePick(shard: number, slot: number, tokens: number): void;
+  /** Returns tokens of a pick's charge before the rest. */
+  releaseTokens(shard: number, slot: number, tokens: number): void;
+  // saturation, of the endpoints that pick record 0 allows
+  /** By the policy's detector: 0 idle, 1 saturated, more is possible; 0 without a detector. */
+  poolSaturation(shard: number, policy: number, nowMs: number): number;
+  /** Mean of max(queue / threshold, KV usage / threshold); unknown counts as 1. */
+  meanUtilization(shard: number, policy: number, nowMs: number, queueThreshold: number, kvThreshold: number): number;
+  // programs
+  /** Writes one number of an attribute column, from any thread. */
+  setAttribute(column: number, slot: number, value: number): void;
   /** Requests in flight to a slot, over all shards. */
   inFlightRequests(slot: number): number;
   /**

@@ -1,14 +1,37 @@
 /**
  * The writer of compiled policies, for the control thread: a policy is written whole, then its number becomes active
- * (M3).
+ * (M3). `policy-record.ts` knows where its fields stand.
  */
-import { assert } from "../base/assert.ts";
 import { layout } from "./layout.ts";
+import { checkPolicy, writePolicy } from "./policy-record.ts";
+import { shardBases } from "./regions.ts";
 
-/** One operation of the kernel with its numbers, as `assembly/` documents them. */
+/** One operation of the kernel with its numbers; which of them it uses stands with it in `assembly/`. */
 export interface KernelProgram {
   readonly op: number;
+  /** At most PARAMETERS_MAX; those that are left out are 0. */
   readonly parameters?: readonly number[];
+  /** Number of a label mask (0 … LABEL_MASKS_MAX − 1) or of a request mask (0 … REQUEST_MASKS_MAX − 1). */
+  readonly mask?: number;
+  /** Number of an attribute column, 0 … ATTRIBUTES_MAX − 1. */
+  readonly column?: number;
+  /** Number of a second attribute column, or of a session of the request (0 … REQUEST_SESSIONS_MAX − 1). */
+  readonly operand?: number;
+}
+
+export interface WeightedProgram {
+  readonly program: KernelProgram;
+  readonly weight: number;
+}
+
+export interface ProfileProgram {
+  /** Each gets what the one before it has left. */
+  readonly filters: readonly KernelProgram[];
+  readonly scorers: readonly WeightedProgram[];
+  /** `layout.PICKER_…` */
+  readonly picker: number;
+  /** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
+  readonly targetsMax: number;
 }
 
 export interface PolicyProgram {
@@ -20,11 +43,14 @@ export interface PolicyProgram {
   readonly tokenSize: number;
   /** Age at which a scraped value counts as unknown. */
   readonly staleMs: number;
-  /** `layout.PICKER_…` */
-  readonly picker: number;
-  /** Endpoints that a pick names, 1 … TARGETS_MAX: the picked one and those to fall back to. */
-  readonly targetsMax: number;
-  readonly scorers: readonly { readonly program: KernelProgram; readonly weight: number }[];
+  /** Estimated output tokens per prompt token that a pick charges as well; 0 for none. */
+  readonly outputRatio: number;
+  /** Upper bound of that estimate. */
+  readonly outputTokensMax: number;
+  /** Says how full the pool is; undefined: it is never full. */
+  readonly detector: KernelProgram | undefined;
+  /** 1 … PROFILES_MAX. A profile's position is its number. */
+  readonly profiles: readonly ProfileProgram[];
 }
 
 /** What the kernel can score by. */
@@ -114,50 +140,46 @@ export const PICKER_OPS: Readonly<Record<PickerOp, number>> = {
 export class PolicyTable {
   readonly #view: DataView;
   readonly #active: Int32Array;
+  /** Per shard, how many of its requests hold each policy. */
+  readonly #holds: readonly Int32Array[];
   #next = 0;
 
   constructor(memory: WebAssembly.Memory) {
-    this.#view = new DataView(memory.buffer, layout.POLICIES, layout.POLICIES_MAX * layout.POLICY_STRIDE);
-    this.#active = new Int32Array(memory.buffer, layout.HEADER + layout.HEADER_ACTIVE_POLICY, 1);
+    const { buffer } = memory;
+    this.#view = new DataView(buffer, layout.POLICIES, layout.POLICIES_MAX * layout.POLICY_STRIDE);
+    this.#active = new Int32Array(buffer, layout.HEADER + layout.HEADER_ACTIVE_POLICY, 1);
+    this.#holds = shardBases(memory).map(
+      (base) => new Int32Array(buffer, base + layout.SHARD_POLICY_HOLDS, layout.POLICIES_MAX),
+    );
   }
 
-  /** Writes the policy under the next number, makes it the active one and returns the number. */
-  publish(policy: PolicyProgram): number {
-    const { blockSize, blocksMax, targetsMax, scorers } = policy;
-    assert(
-      blockSize >= 64 && blockSize <= layout.BLOCK_SIZE_MAX && blockSize % 4 === 0,
-      `block size ${blockSize} bytes`,
-    );
-    assert(
-      blocksMax >= 1 && blocksMax <= layout.BLOCKS_MAX,
-      `blocksMax ${blocksMax} is not in 1 … ${layout.BLOCKS_MAX}`,
-    );
-    assert(
-      targetsMax >= 1 && targetsMax <= layout.TARGETS_MAX,
-      `targetsMax ${targetsMax} is not in 1 … ${layout.TARGETS_MAX}`,
-    );
-    assert(policy.tokenSize >= 1, `token size ${policy.tokenSize} bytes`);
-    assert(scorers.length <= layout.SCORERS_MAX, `${scorers.length} scorers are more than ${layout.SCORERS_MAX}`);
-    for (const { weight } of scorers) assert(Number.isFinite(weight), `weight ${weight} is not finite`);
-    const number = this.#next;
+  /**
+   * Writes the policy under a number that is free, lets `prepare` write what belongs to that number (label masks), and
+   * makes it the active one. Undefined, and nothing changed, while requests hold all other numbers: try again later.
+   */
+  publish(policy: PolicyProgram, prepare?: (policy: number) => void): number | undefined {
+    checkPolicy(policy);
+    const number = this.#findFree();
+    if (number === undefined) return undefined;
     this.#next = (number + 1) % layout.POLICIES_MAX;
-    const base = number * layout.POLICY_STRIDE;
-    const view = this.#view;
-    view.setUint32(base + layout.POLICY_BLOCK_SIZE, blockSize, true);
-    view.setUint32(base + layout.POLICY_BLOCKS_MAX, blocksMax, true);
-    view.setUint32(base + layout.POLICY_TOKEN_SIZE, policy.tokenSize, true);
-    view.setUint32(base + layout.POLICY_STALE_MS, policy.staleMs, true);
-    view.setUint32(base + layout.POLICY_PICKER, policy.picker, true);
-    view.setUint32(base + layout.POLICY_TARGETS_MAX, targetsMax, true);
-    view.setUint32(base + layout.POLICY_SCORER_COUNT, scorers.length, true);
-    for (const [index, { program, weight }] of scorers.entries()) {
-      const scorer = base + layout.POLICY_SCORERS + index * layout.SCORER_STRIDE;
-      view.setUint32(scorer + layout.SCORER_OP, program.op, true);
-      view.setFloat64(scorer + layout.SCORER_WEIGHT, weight, true);
-      view.setFloat64(scorer + layout.SCORER_PARAMETER0, program.parameters?.[0] ?? 0, true);
-      view.setFloat64(scorer + layout.SCORER_PARAMETER1, program.parameters?.[1] ?? 0, true);
-    }
+    writePolicy(this.#view, number * layout.POLICY_STRIDE, policy);
+    prepare?.(number);
     Atomics.store(this.#active, 0, number);
     return number;
+  }
+
+  /**
+   * The number that was free for longest. The active one is never free, so a shard that takes hold of it and then still
+   * finds it active holds it in time (M18). Before the first policy nothing is active.
+   */
+  #findFree(): number | undefined {
+    const active = this.#active[0] as number;
+    const isEmpty = this.#view.getUint32(active * layout.POLICY_STRIDE + layout.POLICY_PROFILE_COUNT, true) === 0;
+    for (let step = 0; step < layout.POLICIES_MAX; step++) {
+      const number = (this.#next + step) % layout.POLICIES_MAX;
+      if (number === active && !isEmpty) continue;
+      if (this.#holds.every((holds) => Atomics.load(holds, number) === 0)) return number;
+    }
+    return undefined;
   }
 }

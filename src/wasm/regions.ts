@@ -70,6 +70,15 @@ export function createSharedMemory(shape: MemoryShape): WebAssembly.Memory {
   return memory;
 }
 
+/** Bases of the shards' regions, by number. */
+export function shardBases(memory: WebAssembly.Memory): number[] {
+  const header = new DataView(memory.buffer, layout.HEADER, layout.HEADER_SIZE);
+  const base = header.getUint32(layout.HEADER_SHARDS_BASE, true);
+  const stride = header.getUint32(layout.HEADER_SHARD_STRIDE, true);
+  const count = header.getUint32(layout.HEADER_SHARD_COUNT, true);
+  return Array.from({ length: count }, (_, shard) => base + shard * stride);
+}
+
 function alignUp(value: number, alignment: number): number {
   return Math.ceil(value / alignment) * alignment;
 }

@@ -6,9 +6,16 @@
  * that has none left refuses the request instead of growing.
  */
 import { assert } from "../base/assert.ts";
+import { CandidateColumns } from "./candidate-columns.ts";
 import { EndpointAddresses } from "./endpoint-addresses.ts";
 import type { Kernel } from "./kernel.ts";
 import { layout } from "./layout.ts";
+import { type Decided, type Pick, PickRecords, type PickRequest } from "./pick-records.ts";
+import { StagedDecision, type Stages } from "./staged-decision.ts";
+
+export type { CandidateColumns } from "./candidate-columns.ts";
+export type { Decided, NoPick, Pick, PickRequest, SessionUse } from "./pick-records.ts";
+export type { Stages } from "./staged-decision.ts";
 
 /** What the scanner found in a body. */
 export interface BodyFacts {
@@ -27,40 +34,17 @@ export interface ScanFault {
   readonly offset: number;
 }
 
-export interface PickRequest {
-  /** Stream window with the scanned body; undefined for a request without one. */
-  readonly window: number | undefined;
-  readonly policy: number;
-  readonly seedLow: number;
-  readonly seedHigh: number;
-  /** IP addresses that the request may go to; any when absent. */
-  readonly addresses?: readonly string[] | undefined;
-}
-
 /** A candidate and its weighted total. */
 export interface ScoredCandidate {
   readonly hostPort: string;
   readonly total: number;
 }
 
-export interface Pick {
-  readonly slot: number;
-  readonly generation: number;
-  /** `ip:port` of the picked endpoint. */
-  readonly hostPort: string;
-  /** `ip:port` of the picked endpoint and of those to fall back to, best first. */
-  readonly targets: readonly string[];
-  readonly matchedBlocks: number;
-  readonly blockCount: number;
-  readonly candidateCount: number;
-  readonly tieCount: number;
-  /** Charged to the endpoint until `release`. */
-  readonly tokens: number;
-  readonly total: number;
-  /** Unweighted scores of the picked endpoint, in the policy's order. Empty unless asked for. */
-  readonly scores: readonly number[];
-  /** Number of the model's name, 0 when the control thread has not named it yet. */
-  readonly nameNumber: number;
+/** The endpoints of a policy that a request may use. */
+export interface PoolRequest {
+  readonly policy: number;
+  /** IP addresses; any when absent. */
+  readonly addresses?: readonly string[] | undefined;
 }
 
 export class ShardMemory {
@@ -70,8 +54,12 @@ export class ShardMemory {
   readonly #bytes: Buffer;
   readonly #chunk: Buffer;
   readonly #view: DataView;
-  readonly #picks: DataView;
+  readonly #picks: PickRecords;
+  readonly #staged: StagedDecision;
   readonly #activePolicy: Int32Array;
+  readonly #policyHolds: Int32Array;
+  /** Picks whose prompt's tokens were returned before the rest. */
+  readonly #tokensReturned = new WeakSet<Pick>();
   readonly #counters: BigUint64Array;
   readonly #freeWindows: number[];
   /** 1 for a window that is taken: guards against releasing one twice. */
@@ -88,10 +76,13 @@ export class ShardMemory {
     this.#bytes = Buffer.from(memory.buffer, 0, memory.buffer.byteLength);
     this.#chunk = Buffer.from(memory.buffer, this.#base + layout.SHARD_CHUNK, layout.CHUNK_SIZE_MAX);
     this.#view = new DataView(memory.buffer);
-    this.#picks = new DataView(memory.buffer, this.#base + layout.SHARD_PICKS, layout.PICKS_MAX * layout.PICK_STRIDE);
+    this.#addresses = new EndpointAddresses(memory);
+    this.#picks = new PickRecords(memory, kernel, this.#base, this.#addresses);
+    const columns = new CandidateColumns(memory, this.#base);
+    this.#staged = new StagedDecision(memory, kernel, { shard, base: this.#base }, columns);
+    this.#policyHolds = new Int32Array(memory.buffer, this.#base + layout.SHARD_POLICY_HOLDS, layout.POLICIES_MAX);
     this.#activePolicy = new Int32Array(memory.buffer, layout.HEADER + layout.HEADER_ACTIVE_POLICY, 1);
     this.#freeWindows = Array.from({ length: windowCount }, (_, index) => windowCount - 1 - index);
-    this.#addresses = new EndpointAddresses(memory);
     this.#isTaken = new Uint8Array(windowCount);
     this.#counters = new BigUint64Array(memory.buffer, this.#base + layout.SHARD_COUNTERS, layout.SHARD_COUNTERS_COUNT);
   }
@@ -150,36 +141,92 @@ export class ShardMemory {
     };
   }
 
+  /** Tokens of the window's prompt so far, estimated under a policy. */
+  promptTokens(window: number, policy: number): number {
+    return Math.ceil(this.#u32(window, layout.WINDOW_PROMPT_SIZE) / this.#policyU32(policy, layout.POLICY_TOKEN_SIZE));
+  }
+
+  /** `ip:port` of the endpoint that has, or last had, the slot. */
+  hostPort(slot: number): string {
+    return this.#addresses.hostPort(slot);
+  }
+
   /**
-   * Decides the requests in order in one crossing; at most PICKS_MAX. Undefined where no endpoint could take the
-   * request. What a pick charged is returned by `release`, exactly once.
+   * Takes hold of the active policy for a request, which uses it to its end; to be returned by `releasePolicy`, once.
+   * The number is not given to another policy meanwhile (M18).
    */
-  decide(
-    requests: readonly PickRequest[],
-    nowMs: number,
-    options: { readonly withScores: boolean },
-  ): (Pick | undefined)[] {
-    assert(requests.length <= layout.PICKS_MAX, `${requests.length} picks in one batch`);
-    for (const [index, request] of requests.entries()) {
-      const at = index * layout.PICK_STRIDE;
-      this.#picks.setUint32(at + layout.PICK_WINDOW, request.window ?? layout.NO_WINDOW, true);
-      this.#picks.setUint32(at + layout.PICK_POLICY, request.policy, true);
-      this.#picks.setUint32(at + layout.PICK_SEED_LOW, request.seedLow, true);
-      this.#picks.setUint32(at + layout.PICK_SEED_HIGH, request.seedHigh, true);
-      this.#picks.setUint32(at + layout.PICK_FLAGS, request.addresses === undefined ? 0 : layout.PICK_HAS_MASK, true);
-      if (request.addresses !== undefined) this.#writeMask(at, request.addresses);
+  holdPolicy(): number {
+    while (true) {
+      const policy = this.activePolicy;
+      Atomics.add(this.#policyHolds, policy, 1);
+      // While it is active it is not given away; had it been before, the count came too late.
+      if (this.activePolicy === policy) return policy;
+      Atomics.sub(this.#policyHolds, policy, 1);
     }
+  }
+
+  releasePolicy(policy: number): void {
+    const held = Atomics.sub(this.#policyHolds, policy, 1);
+    assert(held > 0, `policy ${policy} is released but not held`);
+  }
+
+  /**
+   * Decides the requests in order in one crossing; at most PICKS_MAX. What a pick charged is returned by `release`,
+   * exactly once. Profiles with custom parts go through `decideStaged`.
+   */
+  decide(requests: readonly PickRequest[], nowMs: number, options: { readonly withScores: boolean }): Decided[] {
+    assert(requests.length <= layout.PICKS_MAX, `${requests.length} picks in one batch`);
+    for (const [index, request] of requests.entries()) this.#picks.write(index, request);
     this.#kernel.decideBatch(this.#shard, requests.length, nowMs);
-    return requests.map(({ policy }, index) => {
-      const scoreCount = options.withScores ? this.#policyU32(policy, layout.POLICY_SCORER_COUNT) : 0;
-      return this.#readPick(index * layout.PICK_STRIDE, scoreCount);
-    });
+    return requests.map((request, index) =>
+      this.#picks.read(index, options.withScores ? this.#scorerCount(request) : 0),
+    );
+  }
+
+  /** Decides one request step by step, with the parts of its profile that are in TypeScript. */
+  decideStaged(
+    request: PickRequest,
+    nowMs: number,
+    stages: Stages,
+    options: { readonly withScores: boolean },
+  ): Decided {
+    this.#picks.write(0, request);
+    this.#staged.run(this.#profile(request), nowMs, stages);
+    return this.#picks.read(0, options.withScores ? this.#scorerCount(request) : 0);
+  }
+
+  /** The candidates of a request before any filter, for plugins that run before it is scheduled. Decides nothing. */
+  look(request: PickRequest, nowMs: number): CandidateColumns {
+    this.#picks.write(0, request);
+    this.#staged.begin(nowMs);
+    return this.#staged.candidates;
+  }
+
+  /** How full the pool is by the policy's detector: 0 idle, 1 saturated, more is possible; 0 without a detector. */
+  poolSaturation({ policy, addresses }: PoolRequest, nowMs: number): number {
+    this.#picks.writePool(addresses);
+    return this.#kernel.poolSaturation(this.#shard, policy, nowMs);
+  }
+
+  /**
+   * Mean of max(queue / threshold, KV usage / threshold) over the pool; unknown counts as 1, and so does no endpoint.
+   */
+  meanUtilization(
+    { policy, addresses }: PoolRequest,
+    nowMs: number,
+    thresholds: { readonly queueDepthRequests: number; readonly kvCacheUsageFraction: number },
+  ): number {
+    this.#picks.writePool(addresses);
+    const { queueDepthRequests, kvCacheUsageFraction } = thresholds;
+    return this.#kernel.meanUtilization(this.#shard, policy, nowMs, queueDepthRequests, kvCacheUsageFraction);
   }
 
   /** All candidates of the last pick of the last batch with their totals. */
   lastCandidates(pick: Pick): ScoredCandidate[] {
     return Array.from({ length: pick.candidateCount }, (_, position) => ({
-      hostPort: this.#hostPort(this.#view.getUint16(this.#base + layout.CANDIDATE_SLOTS + position * 2, true)),
+      hostPort: this.#addresses.hostPort(
+        this.#view.getUint16(this.#base + layout.CANDIDATE_SLOTS + position * 2, true),
+      ),
       total: this.#view.getFloat64(this.#base + layout.TOTALS + position * 8, true),
     }));
   }
@@ -203,8 +250,17 @@ export class ShardMemory {
     this.#view.setUint32(start + layout.WINDOW_MODEL_SIZE, bytes.length, true);
   }
 
+  /** Returns the prompt's tokens of a pick's charge before the rest, once; for the moment at which prefill is over. */
+  releaseTokens(pick: Pick): void {
+    assert(!this.#tokensReturned.has(pick), "the tokens of a pick are returned twice");
+    this.#tokensReturned.add(pick);
+    this.#kernel.releaseTokens(this.#shard, pick.slot, pick.promptTokens);
+  }
+
+  /** Returns what is left of a pick's charge, once. */
   release(pick: Pick): void {
-    this.#kernel.releasePick(this.#shard, pick.slot, pick.tokens);
+    const left = this.#tokensReturned.has(pick) ? pick.tokens - pick.promptTokens : pick.tokens;
+    this.#kernel.releasePick(this.#shard, pick.slot, left);
   }
 
   /** Counts events (`layout.SHARD_COUNTER_…`). */
@@ -212,53 +268,19 @@ export class ShardMemory {
     this.#counters[counter] = (this.#counters[counter] ?? 0n) + BigInt(amount);
   }
 
-  #readPick(at: number, scoreCount: number): Pick | undefined {
-    const picks = this.#picks;
-    if (picks.getUint32(at + layout.PICK_RESULT, true) !== layout.PICKED) return undefined;
-    const slot = picks.getUint32(at + layout.PICK_SLOT, true);
-    const generation = picks.getUint32(at + layout.PICK_GENERATION, true);
-    const scores: number[] = [];
-    for (let index = 0; index < scoreCount; index++) {
-      scores.push(picks.getFloat64(at + layout.PICK_SCORES + index * 8, true));
-    }
-    return {
-      slot,
-      generation,
-      hostPort: this.#hostPort(slot),
-      targets: this.#readTargets(at),
-      matchedBlocks: picks.getUint32(at + layout.PICK_MATCHED_BLOCKS, true),
-      blockCount: picks.getUint32(at + layout.PICK_BLOCK_COUNT, true),
-      candidateCount: picks.getUint32(at + layout.PICK_CANDIDATE_COUNT, true),
-      tieCount: picks.getUint32(at + layout.PICK_TIE_COUNT, true),
-      tokens: picks.getUint32(at + layout.PICK_TOKENS, true),
-      total: picks.getFloat64(at + layout.PICK_TOTAL, true),
-      scores,
-      nameNumber: picks.getUint32(at + layout.PICK_NAME_NUMBER, true),
-    };
-  }
-
-  #readTargets(at: number): string[] {
-    const count = this.#picks.getUint32(at + layout.PICK_TARGET_COUNT, true);
-    const targets: string[] = [];
-    for (let index = 0; index < count; index++) {
-      targets.push(this.#hostPort(this.#picks.getUint16(at + layout.PICK_TARGETS + index * 2, true)));
-    }
-    return targets;
-  }
-
-  #writeMask(at: number, addresses: readonly string[]): void {
-    const mask = new Uint8Array(this.#picks.buffer, this.#picks.byteOffset + at + layout.PICK_MASK, layout.MASK_SIZE);
-    mask.fill(0);
-    for (const slot of this.#addresses.slotsOf(addresses)) mask[slot >> 3] = (mask[slot >> 3] ?? 0) | (1 << (slot & 7));
-  }
-
-  #hostPort(slot: number): string {
-    return this.#addresses.hostPort(slot);
-  }
-
   #model(window: number): string {
     const start = this.#window(window) + layout.WINDOW_MODEL;
     return this.#bytes.toString("utf8", start, start + this.#u32(window, layout.WINDOW_MODEL_SIZE));
+  }
+
+  #scorerCount(request: PickRequest): number {
+    return this.#view.getUint32(this.#profile(request) + layout.PROFILE_SCORER_COUNT, true);
+  }
+
+  /** Where the profile of a request stands. */
+  #profile({ policy, profile = 0 }: PickRequest): number {
+    const first = layout.POLICIES + policy * layout.POLICY_STRIDE + layout.POLICY_PROFILES;
+    return first + profile * layout.PROFILE_STRIDE;
   }
 
   #policyU32(policy: number, offset: number): number {

@@ -24,13 +24,22 @@ export function warmUpKernel(): void {
     blocksMax: layout.BLOCKS_MAX,
     tokenSize: 4,
     staleMs: 1,
-    picker: PICKER_OPS.maxScore,
-    targetsMax: 1,
-    scorers: [SCORER_OPS.queueDepth, SCORER_OPS.kvCacheUtilization, SCORER_OPS.prefixCache].map((op) => ({
-      program: { op },
-      weight: 1,
-    })),
+    outputRatio: 0,
+    outputTokensMax: 0,
+    detector: undefined,
+    profiles: [
+      {
+        filters: [],
+        scorers: [SCORER_OPS.queueDepth, SCORER_OPS.kvCacheUtilization, SCORER_OPS.prefixCache].map((op) => ({
+          program: { op },
+          weight: 1,
+        })),
+        picker: PICKER_OPS.maxScore,
+        targetsMax: 1,
+      },
+    ],
   });
+  if (policy === undefined) return;
   const body = Buffer.from(
     JSON.stringify({ model: "m", messages: [{ role: "user", content: SAMPLE }], max_tokens: 1 }),
   );
@@ -40,6 +49,6 @@ export function warmUpKernel(): void {
     shard.feed(window, body, true);
     const [pick] = shard.decide([{ window, policy, seedLow: round, seedHigh: 0 }], 0, { withScores: false });
     shard.releaseWindow(window);
-    if (pick !== undefined) shard.release(pick);
+    if (pick?.kind === "picked") shard.release(pick);
   }
 }

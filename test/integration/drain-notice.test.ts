@@ -41,17 +41,19 @@ function clockWithNotice(): { clock: Clock; isNoticing: () => boolean; endNotice
 it("a picker that ends takes requests while its notice lasts, says NOT_SERVING meanwhile, and then ends", async () => {
   const { clock, isNoticing, endNotice } = clockWithNotice();
   const endpoints = addressesOf(await startSimulators(1));
-  const epp = await startTestEpp(endpoints, { drainNoticeMs: NOTICE_MS, clock });
+  const epp = await startTestEpp(endpoints, { drainNoticeMs: NOTICE_MS, clock, healthOnGrpcPort: true });
   const early = connect(epp.grpcPort);
   await early.ask(chatBody("hello"));
 
-  const closed = epp.close(10_000);
+  const closed = epp.close(NOTICE_MS + 10_000);
   await until("the notice has begun", isNoticing);
   expect(await checkHealth(epp.healthPort)).toBe("NOT_SERVING");
+  // A shard hears of it a moment later.
+  await until("so it is on the other port", async () => (await checkHealth(epp.grpcPort)) === "NOT_SERVING");
   expect(await early.ask(chatBody("hello"))).toMatchObject({ kind: "routed" });
   expect(await connect(epp.grpcPort).ask(chatBody("hello"))).toMatchObject({ kind: "routed" });
   endNotice();
-  await closed;
+  expect(await closed).toEqual({ streamsCut: 0 });
   await expect(connect(epp.grpcPort).ask(chatBody("hello"))).rejects.toThrow("the stream ended with 14");
 });
 

@@ -84,6 +84,7 @@ describe("the picker's program, told what it cannot do,", () => {
     const program = runProgram("main.js", ["--help"]);
     expect(await program.ended).toBe(0);
     expect(program.output.join("\n")).toContain("--endpoints-file <path>");
+    expect(program.output.join("\n")).toContain("--secure-serving");
     expect(program.errors).toEqual([]);
   });
 });
@@ -115,12 +116,12 @@ describe("the picker's program, serving,", () => {
     expect([(await stream.ended).code, await program.ended]).toEqual([0, 0]);
   });
 
-  it("ends with 0 when open streams take longer than they may", async () => {
+  it("ends with 3 when open streams take longer than they may", async () => {
     const { program, client } = await startPicker(["--drain-timeout", "100ms"]);
     const stream = client.open();
     await stream.ask(chatBody("hello"));
     program.signal("SIGTERM");
-    expect(await program.ended).toBe(0);
+    expect(await program.ended).toBe(3);
     expect((await stream.ended).code).not.toBe(0);
   });
 

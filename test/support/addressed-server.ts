@@ -71,7 +71,9 @@ async function startAt(number: number): Promise<AddressedServer> {
 }
 
 function exposition(queueDepthRequests: number | undefined): string {
-  return queueDepthRequests === undefined ? "" : `vllm:num_requests_waiting ${queueDepthRequests}\n`;
+  const gauge = (name: string, value: number): string => `# TYPE ${name} gauge\n${name} ${value}\n`;
+  const running = gauge("vllm:num_requests_running", 0);
+  return queueDepthRequests === undefined ? running : running + gauge("vllm:num_requests_waiting", queueDepthRequests);
 }
 
 async function stop(server: Server): Promise<void> {

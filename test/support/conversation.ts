@@ -10,17 +10,28 @@ import { DEFAULT_CONFIG } from "../../src/config/defaults.ts";
 import type { DecisionRecord, FinishRecord } from "../../src/director/context.ts";
 import { DecisionQueue } from "../../src/director/decision-queue.ts";
 import { Director } from "../../src/director/director.ts";
+import { KnownFleet } from "../../src/director/known-fleet.ts";
+import { type Objective, ObjectiveTable } from "../../src/director/objectives.ts";
+import { parsersOfPolicy } from "../../src/director/policy-parsers.ts";
+import { PolicySet } from "../../src/director/policy-set.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
+import { RequestHeaderReader } from "../../src/extproc/request-headers.ts";
 import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
+import type { FleetEndpoint, Labels } from "../../src/framework/fleet.ts";
+import type { PluginDefinition } from "../../src/framework/plugin.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
 import type { ParserDefinition } from "../../src/parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES, parsersOf } from "../../src/parsing/parsers.ts";
-import { compilePolicy } from "../../src/scheduling/policy.ts";
+import { DEFAULT_PARSER_TYPES } from "../../src/parsing/parsers.ts";
+import { compilePolicy, type PolicyConfig } from "../../src/scheduling/policy.ts";
+import { PolicyResources } from "../../src/scheduling/policy-resources.ts";
+import { SharedColumns } from "../../src/scheduling/shared-columns.ts";
+import { AttributeColumns } from "../../src/wasm/attribute-columns.ts";
 import { SharedCounters } from "../../src/wasm/counters.ts";
 import { layout } from "../../src/wasm/layout.ts";
+import { PolicyMasks } from "../../src/wasm/policy-masks.ts";
 import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
-import { endpoint, type TestFleet, testFleet } from "./fleet.ts";
+import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "./fleet.ts";
 import type { KernelBuild } from "./kernel.ts";
 
 /** One stream of a test: what it was sent, and how it ended. */
@@ -42,6 +53,9 @@ export interface TestShard {
   readonly refusals: readonly EppError[];
   readonly protocolErrors: readonly string[];
   readonly unknownNames: readonly string[];
+  /** What was said of plugins: failures, rests, warnings. */
+  readonly pluginReports: readonly string[];
+  readonly clock: ManualClock;
   /** How the requests ended. */
   readonly finished: readonly FinishRecord[];
   readonly rewritesSkipped: number;
@@ -65,20 +79,54 @@ export interface TestShardOptions {
   readonly parsers?: readonly ParserDefinition[];
   /** Endpoints that a pick names. */
   readonly targetsMax?: number;
+  /** The default one when absent. */
+  readonly config?: PolicyConfig;
+  /** Types besides the built-in ones. */
+  readonly plugins?: readonly PluginDefinition[];
+  /** Loads of the endpoints, in order; idle ones when absent. */
+  readonly loads?: readonly EndpointLoad[];
+  /** Labels of the endpoints, in order. */
+  readonly labels?: readonly Labels[];
+  readonly objectives?: readonly Objective[];
 }
 
 /** A shard with idle endpoints 10.0.0.0:8000, 10.0.0.1:8000, … under the default policy. */
 export function testShard(options: TestShardOptions = {}): TestShard {
   const { build = "debug", endpointCount = 3, windowCount = 16, requestBodySizeMax = 16 * 1024 * 1024 } = options;
-  const { program } = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
-  const endpoints = Array.from({ length: endpointCount }, () => endpoint());
-  const fleet = testFleet(build, endpoints, program.scorers, {
-    shape: { streamWindowCount: windowCount },
-    policy: { ...program, targetsMax: options.targetsMax ?? 1 },
+  const clock = new ManualClock();
+  const pluginReports: string[] = [];
+  const registry = new PluginRegistry([...BUILTIN_PLUGINS, ...(options.plugins ?? [])]);
+  const compiled = compilePolicy(options.config ?? DEFAULT_CONFIG, registry, {
+    nowMs: () => clock.nowMs(),
+    random: () => 0,
+    onWarning: (plugin, text) => pluginReports.push(`${plugin}: ${text}`),
+    sharedColumn: (plugin, column) => shared.column(plugin, column),
+    reports: {
+      onFailure: (plugin, cause, message) => pluginReports.push(`${plugin} ${cause}: ${message}`),
+      onResting: (plugin) => pluginReports.push(`${plugin} rests`),
+      onWorking: (plugin) => pluginReports.push(`${plugin} works`),
+    },
   });
+  const { targetsMax } = options;
+  const columnNumbers = new Map(compiled.columns.map(({ key }, position) => [key, position]));
+  const profiles = compiled.program.profiles.map((profile) => ({ ...profile, ...(targetsMax && { targetsMax }) }));
+  const endpoints = options.loads ?? Array.from({ length: endpointCount }, () => endpoint());
+  const fleet = testFleet(build, endpoints, [], {
+    shape: { streamWindowCount: windowCount },
+    policy: { ...compiled.program, profiles },
+  });
+  const values = new AttributeColumns(fleet.memory, fleet.kernel);
+  const shared = new SharedColumns(values);
+  shared.bind(columnNumbers);
   const [memory] = fleet.shards;
   if (memory === undefined) throw new Error("the test fleet has no shard");
-  const clock = new ManualClock();
+  const known = new KnownFleet();
+  const named = endpoints.map((_, slot) => testEndpoint(slot, memory.hostPort(slot), options.labels?.[slot] ?? {}));
+  known.replace({ version: 1, endpoints: named });
+  const policy = { number: memory.activePolicy, compiled, columnNumbers };
+  new PolicyResources(new PolicyMasks(fleet.memory), values).write(policy, named);
+  const objectives = new ObjectiveTable();
+  objectives.replace(options.objectives ?? []);
   const deferred: (() => void)[] = [];
   const decisions: DecisionRecord[] = [];
   const finished: FinishRecord[] = [];
@@ -97,12 +145,21 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     }),
     clock,
     prng: prng.fork("decisions"),
-    parsers: options.parsers ?? parsersOf(DEFAULT_PARSER_TYPES),
+    policies: new PolicySet(
+      {
+        ...policy,
+        parsers: options.parsers ?? parsersOfPolicy(compiled, options.config?.parsers ?? DEFAULT_PARSER_TYPES),
+      },
+      { hold: () => undefined, release: () => undefined },
+    ),
+    fleet: known,
+    objectives,
     limits: { requestBodySizeMax, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => decisions.push(record),
     onFinished: (record) => finished.push(record),
   });
+  const headers = new RequestHeaderReader();
   let streamsOpen = 0;
   let rewritesSkipped = 0;
   let servedElsewhere = 0;
@@ -114,6 +171,8 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     refusals,
     protocolErrors,
     unknownNames,
+    pluginReports,
+    clock,
     finished,
     get rewritesSkipped() {
       return rewritesSkipped;
@@ -128,6 +187,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
       openStream((stream) => {
         return new Conversation(stream, {
           director,
+          headers,
           newRequestId: () => `made-${requestIds++}`,
           honoursSubsetHint: options.honoursSubsetHint ?? true,
           onRewriteSkipped: () => rewritesSkipped++,
@@ -151,6 +211,18 @@ export function testShard(options: TestShardOptions = {}): TestShard {
       for (const window of taken.reverse()) memory.releaseWindow(window);
       return taken.length;
     },
+  };
+}
+
+function testEndpoint(slot: number, hostPort: string, labels: Labels): FleetEndpoint {
+  const [address = ""] = hostPort.split(":");
+  return {
+    id: `default/endpoint-${slot}`,
+    slot: slot as FleetEndpoint["slot"],
+    generation: 1,
+    address,
+    hostPort,
+    labels,
   };
 }
 

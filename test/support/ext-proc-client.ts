@@ -36,9 +36,13 @@ export interface Conversing {
 export class ExtProcClient {
   readonly #client: Client;
 
-  /** Connects with the first conversation, by a connection of its own. */
-  constructor(port: number, host: string = "127.0.0.1") {
-    this.#client = new Client(`${host}:${port}`, credentials.createInsecure(), {
+  /** Connects with the first conversation, by a connection of its own; over TLS if told so, whoever is there. */
+  constructor(port: number, options: { readonly host?: string; readonly isSecure?: boolean } = {}) {
+    const { host = "127.0.0.1", isSecure = false } = options;
+    const security = isSecure
+      ? credentials.createSsl(null, null, null, { rejectUnauthorized: false })
+      : credentials.createInsecure();
+    this.#client = new Client(`${host}:${port}`, security, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_http_proxy": 0,
       "grpc.initial_reconnect_backoff_ms": 50,

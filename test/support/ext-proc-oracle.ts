@@ -33,6 +33,7 @@ export const responseOracle: MessageOracle = messageOracle("envoy.service.ext_pr
 export const structOracle: MessageOracle = messageOracle("google.protobuf.Struct");
 export const healthRequestOracle: MessageOracle = messageOracle("grpc.health.v1.HealthCheckRequest");
 export const healthResponseOracle: MessageOracle = messageOracle("grpc.health.v1.HealthCheckResponse");
+export const healthListOracle: MessageOracle = messageOracle("grpc.health.v1.HealthListResponse");
 
 type PlainValue = null | number | string | boolean | readonly PlainValue[] | { readonly [key: string]: PlainValue };
 

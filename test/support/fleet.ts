@@ -1,9 +1,15 @@
 /** A fleet in a kernel of its own, for tests of decisions: endpoints by their load, prompts by their bytes. */
 import { EndpointColumns } from "../../src/wasm/endpoint-columns.ts";
 import { layout } from "../../src/wasm/layout.ts";
-import { type KernelProgram, PICKER_OPS, type PolicyProgram, PolicyTable } from "../../src/wasm/policies.ts";
+import {
+  PICKER_OPS,
+  type PolicyProgram,
+  PolicyTable,
+  type ProfileProgram,
+  type WeightedProgram,
+} from "../../src/wasm/policies.ts";
 import type { MemoryShape } from "../../src/wasm/regions.ts";
-import { type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
+import { type Decided, type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
 import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
 
 /** What is known of an endpoint. Absent: never scraped. */
@@ -29,9 +35,13 @@ export const BLOCK_SIZE = 256;
 /** Enough for any test, and quicker to ready than all of them. */
 const HOLDER_SETS_MAX = 1_024;
 
-export interface WeightedScorer {
-  readonly program: KernelProgram;
-  readonly weight: number;
+/** Changes to a policy of one profile, for tests. */
+export type PolicyChanges = Partial<PolicyProgram & ProfileProgram>;
+
+export interface DecideOptions {
+  readonly shard?: number;
+  readonly nowMs?: number;
+  readonly withScores?: boolean;
 }
 
 export interface TestFleet extends TestKernel {
@@ -51,17 +61,19 @@ export interface TestFleet extends TestKernel {
   /** Lets an endpoint hold these keys, as if the index writer had been told. */
   hold(slot: number, keys: readonly bigint[]): void;
   /** Publishes a further policy of these scorers and returns its number. */
-  publish(scorers: readonly WeightedScorer[], policy?: Partial<PolicyProgram>): number;
+  publish(scorers: readonly WeightedProgram[], policy?: PolicyChanges): number;
   request(window?: number, seed?: number): PickRequest;
-  pick(window?: number, options?: { seed?: number; shard?: number; nowMs?: number }): Pick | undefined;
+  /** Decides a batch on shard 0 or another one; undefined where no endpoint was picked. */
+  decide(requests: readonly PickRequest[], options?: DecideOptions): (Pick | undefined)[];
+  pick(window?: number, options?: DecideOptions & { readonly seed?: number }): Pick | undefined;
 }
 
 /** A fleet of these endpoints, in slots 0, 1, …, under a policy of these scorers. */
 export function testFleet(
   build: KernelBuild,
   endpoints: readonly EndpointLoad[],
-  scorers: readonly WeightedScorer[],
-  options: { readonly shape?: Partial<MemoryShape>; readonly policy?: Partial<PolicyProgram> } = {},
+  scorers: readonly WeightedProgram[],
+  options: { readonly shape?: Partial<MemoryShape>; readonly policy?: PolicyChanges } = {},
 ): TestFleet {
   const kernel = testKernel(build, options.shape);
   const shardCount = options.shape?.shardCount ?? 1;
@@ -69,18 +81,11 @@ export function testFleet(
   const columns = new EndpointColumns(kernel.memory);
   for (const [slot, load] of endpoints.entries()) addEndpoint(columns, slot, load);
   const policies = new PolicyTable(kernel.memory);
-  const publish: TestFleet["publish"] = (scored, changes) =>
-    policies.publish({
-      blockSize: BLOCK_SIZE,
-      blocksMax: layout.BLOCKS_MAX,
-      tokenSize: 4,
-      staleMs: STALE_MS,
-      picker: PICKER_OPS.maxScore,
-      targetsMax: 1,
-      scorers: scored,
-      ...options.policy,
-      ...changes,
-    });
+  const publish: TestFleet["publish"] = (scored, changes) => {
+    const number = policies.publish(testPolicy(scored, { ...options.policy, ...changes }));
+    if (number === undefined) throw new Error("all policies are held");
+    return number;
+  };
   const policy = publish(scorers);
   const shardOf = (shard = 0): ShardMemory => {
     const memory = shards[shard];
@@ -88,11 +93,13 @@ export function testFleet(
     return memory;
   };
   const request = (window?: number, seed = 1): PickRequest => ({ window, policy, seedLow: seed, seedHigh: 0 });
+  const decide: TestFleet["decide"] = (requests, { shard, nowMs = NOW_MS, withScores = true } = {}) =>
+    shardOf(shard).decide(requests, nowMs, { withScores }).map(picked);
   const pickAndRelease = (window?: number): Pick => {
-    const picked = shardOf().decide([request(window)], NOW_MS, { withScores: true })[0];
-    if (picked === undefined) throw new Error("no endpoint was picked");
-    shardOf().release(picked);
-    return picked;
+    const [pick] = decide([request(window)]);
+    if (pick === undefined) throw new Error("no endpoint was picked");
+    shardOf().release(pick);
+    return pick;
   };
   const scanBody: TestFleet["scanBody"] = (body, { api = layout.API_OPENAI_CHAT, shard = 0 } = {}) => {
     const window = shardOf(shard).acquireWindow(api, policy);
@@ -129,9 +136,30 @@ export function testFleet(
       const stored = kernel.kernel.storeBlocks(slot, source, keys.length);
       if (stored !== keys.length) throw new Error(`the test index took ${stored} of ${keys.length} keys`);
     },
-    pick: (window, { seed, shard, nowMs = NOW_MS } = {}) =>
-      shardOf(shard).decide([request(window, seed)], nowMs, { withScores: true })[0],
+    decide,
+    pick: (window, { seed, ...decideOptions } = {}) => decide([request(window, seed)], decideOptions)[0],
   };
+}
+
+/** A policy of one profile with these scorers. */
+export function testPolicy(scorers: readonly WeightedProgram[], changes: PolicyChanges = {}): PolicyProgram {
+  const { filters = [], picker = PICKER_OPS.maxScore, targetsMax = 1, ...policy } = changes;
+  return {
+    blockSize: BLOCK_SIZE,
+    blocksMax: layout.BLOCKS_MAX,
+    tokenSize: 4,
+    staleMs: STALE_MS,
+    outputRatio: 0,
+    outputTokensMax: 0,
+    detector: undefined,
+    profiles: [{ filters, scorers, picker, targetsMax }],
+    ...policy,
+  };
+}
+
+/** The pick, undefined for a request that found no endpoint. */
+export function picked(decided: Decided): Pick | undefined {
+  return decided.kind === "picked" ? decided : undefined;
 }
 
 function addEndpoint(columns: EndpointColumns, slot: number, load: EndpointLoad): void {

@@ -1,5 +1,5 @@
 /** Reads a picker's metrics page. */
-import { findSeries } from "../../src/wire/prometheus-text.ts";
+import { findSample } from "./prometheus-oracle.ts";
 
 export interface MetricsPage {
   readonly text: string;
@@ -10,7 +10,7 @@ export interface MetricsPage {
 export async function readMetrics(port: number): Promise<MetricsPage> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`);
   const text = await response.text();
-  return { text, value: (name, labels = {}) => findSeries(text, name, labels) };
+  return { text, value: (name, labels = {}) => findSample(text, name, labels) };
 }
 
 /** One value of a page read now. */

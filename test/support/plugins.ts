@@ -8,6 +8,7 @@ export const testContext: CreateContext = {
   nowMs: () => 0,
   random: () => 0,
   warn: () => undefined,
+  sharedColumn: () => ({ get: () => undefined, set: () => undefined }),
 };
 
 /** An instance of `definition` with these parameters as a configuration file would give them. */

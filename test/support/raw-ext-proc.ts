@@ -4,6 +4,7 @@
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
 import { until } from "./until.ts";
@@ -57,9 +58,14 @@ export interface RawStream {
   read(): void;
 }
 
-/** Connects to a picker. Resolves when the connection is established. */
-export async function connectRaw(port: number): Promise<RawConnection> {
-  const socket = connectTcp({ host: HOST, port, noDelay: true });
+/** Connects to a picker, over TLS if told so. Resolves when the connection is established. */
+export async function connectRaw(
+  port: number,
+  { isSecure = false }: { readonly isSecure?: boolean } = {},
+): Promise<RawConnection> {
+  const tcp = connectTcp({ host: HOST, port, noDelay: true });
+  // Nobody has signed what it shows.
+  const socket = isSecure ? connectTls({ socket: tcp, ALPNProtocols: ["h2"], rejectUnauthorized: false }) : tcp;
   const session = connectHttp2(`http://${HOST}:${port}`, { createConnection: () => socket });
   await new Promise<void>((resolve, reject) => session.once("connect", () => resolve()).once("error", reject));
   // Streams tell of the loss of their connection by themselves.

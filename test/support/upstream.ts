@@ -20,10 +20,10 @@ export interface Upstream {
 
 const running: Server[] = [];
 
-/** Starts one; `answers` are listeners by path. `/metrics` is empty, which leaves the load unknown. */
+/** Starts one; `answers` are listeners by path. `/metrics` says that nothing waits. */
 export async function startUpstream(answers: Readonly<Record<string, RequestListener>> = {}): Promise<Upstream> {
   const server = createServer((request, response) => {
-    const listener = answers[request.url ?? ""] ?? (request.url === "/metrics" ? answerNothing : tellReceived);
+    const listener = answers[request.url ?? ""] ?? (request.url === "/metrics" ? answerIdle : tellReceived);
     listener(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -43,7 +43,8 @@ export function sha256(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-const answerNothing: RequestListener = (_request, response) => void response.end();
+const answerIdle: RequestListener = (_request, response) =>
+  void response.end("# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting 0\n");
 
 const tellReceived: RequestListener = (request, response) => {
   const hash = createHash("sha256");

@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { ConfigError, messageOf } from "../../base/errors.ts";
 import { readLocatedDocument } from "../../config/located-document.ts";
-import { type EndpointSpec, endpointId } from "../../framework/endpoint.ts";
+import { type EndpointSpec, endpointId, hostPort } from "../../framework/endpoint.ts";
 import { layout } from "../../wasm/layout.ts";
 
 /** The Go picker's limit. 1,024 endpoints with labels take about 200 KiB. */
@@ -15,6 +15,9 @@ const FILE_SIZE_MAX = 1024 * 1024;
 
 const PORT_RULE = "must be a port, 1 to 65535";
 const TEXT_RULE = "must be a non-empty text";
+/** Bytes, as Kubernetes has them for the names of pods and namespaces. */
+const NAME_SIZE_MAX = 253;
+const NAMESPACE_SIZE_MAX = 63;
 const LABELS_RULE = "must be a map from label to text";
 
 const portSchema = z
@@ -30,14 +33,23 @@ const portSchema = z
   )
   .refine((port) => port >= 1 && port <= 65_535, PORT_RULE);
 
+const nameSchema = (sizeMax: number): z.ZodString =>
+  z
+    .string({ error: TEXT_RULE })
+    .min(1, TEXT_RULE)
+    .refine((name) => Buffer.byteLength(name) <= sizeMax, `must have at most ${sizeMax} bytes`);
+
 const endpointSchema = z.object({
-  name: z.string({ error: TEXT_RULE }).min(1, TEXT_RULE),
-  namespace: z.string({ error: TEXT_RULE }).min(1, TEXT_RULE).default("default"),
-  address: z.string({ error: "must be an IP address" }).refine(
-    // A zone (`%eth0`) has no place in the URL of a scrape.
-    (address) => isIP(address) !== 0 && !address.includes("%"),
-    "must be an IPv4 or IPv6 address; host names are not resolved, because one name may stand for many servers",
-  ),
+  name: nameSchema(NAME_SIZE_MAX),
+  namespace: nameSchema(NAMESPACE_SIZE_MAX).default("default"),
+  address: z
+    .string({ error: "must be an IP address" })
+    .refine(
+      // A zone (`%eth0`) has no place in a destination header.
+      (address) => isIP(address) !== 0 && !address.includes("%"),
+      "must be an IPv4 or IPv6 address; host names are not resolved, because one name may stand for many servers",
+    )
+    .transform(canonicalAddress),
   port: portSchema,
   labels: z
     .record(z.string(), z.string({ error: "must be a text; put it in quotes" }), { error: LABELS_RULE })
@@ -48,10 +60,40 @@ const fileSchema: z.ZodType<{ endpoints: EndpointSpec[] }> = z.object(
   {
     endpoints: z
       .array(endpointSchema, { error: "must be a list of endpoints" })
-      .max(layout.ENDPOINTS_MAX, `must have at most ${layout.ENDPOINTS_MAX} entries`),
+      .max(layout.ENDPOINTS_MAX, `must have at most ${layout.ENDPOINTS_MAX} entries`)
+      .superRefine((endpoints, context) => {
+        for (const { at, message } of sharedAddresses(endpoints)) {
+          context.addIssue({ code: "custom", path: [at], message });
+        }
+      }),
   },
   { error: 'must be a document with a list "endpoints"' },
 );
+
+/** IPv6 in the one way to write it in which proxies name their subsets: `2001:db8::1`. */
+function canonicalAddress(address: string): string {
+  return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
+/**
+ * Two endpoints at one address would share a server's load and prefixes, each knowing half: both entries are told. An
+ * entry that a later one with the same namespace and name replaces does not count.
+ */
+function sharedAddresses(endpoints: readonly EndpointSpec[]): { at: number; message: string }[] {
+  const lastOf = new Map(endpoints.map((spec, at) => [endpointId(spec), at]));
+  const byAddress = new Map<string, number[]>();
+  for (const at of lastOf.values()) {
+    const address = hostPort(endpoints[at] as EndpointSpec);
+    byAddress.set(address, [...(byAddress.get(address) ?? []), at]);
+  }
+  return [...byAddress].flatMap(([address, entries]) => {
+    if (entries.length < 2) return [];
+    return entries.map((at) => {
+      const others = entries.filter((other) => other !== at).map((other) => `endpoints[${other}]`);
+      return { at, message: `${address} is also the address of ${others.join(", ")}; each server is listed once` };
+    });
+  });
+}
 
 /** Reads and checks the file. Throws a ConfigError with file, line and remedy. */
 export function readEndpointsFile(path: string): EndpointSpec[] {

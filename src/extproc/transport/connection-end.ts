@@ -8,10 +8,10 @@
  * reconnects also finds another shard now and then, which spreads what few connections carry.
  */
 import type { ServerHttp2Session } from "node:http2";
-import type { Socket } from "node:net";
+import type { PlainConnection } from "./listener.ts";
 
 export interface Connection {
-  readonly socket: Socket;
+  readonly socket: PlainConnection;
   readonly session: ServerHttp2Session;
 }
 

@@ -6,22 +6,34 @@
  * of that stream is taken in. Other streams go on.
  */
 import type { Http2Server, ServerHttp2Session } from "node:http2";
-import { createServer, type Server as NetServer } from "node:net";
-import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { KeyPair } from "../../platform/tls.ts";
 import { announceEnd, type Connection, limitStreams } from "./connection-end.ts";
 import { DrainingSet } from "./draining-set.ts";
+import { type ListenerOptions, listen, type PlainConnection } from "./listener.ts";
 import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
 
-export interface ListenOptions {
-  readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
-  /** Lets several threads listen on the port; needs Node 22.12 or later. */
-  readonly reusePort: boolean;
-  /** A larger message ends its stream. */
+/** Another gRPC service on the same port. */
+export interface GrpcService {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+export interface ListenOptions extends Omit<ListenerOptions, "onConnection"> {
+  /** A larger message from the client ends its stream. */
   readonly messageSizeMax: number;
+  /** A larger message to the client ends its stream. No limit when absent. */
+  readonly messageSendSizeMax?: number | undefined;
+  readonly services?: readonly GrpcService[];
   /** A connection that says nothing for so long is asked whether it is there. Half a minute when absent. */
   readonly keepAliveMs?: number;
   readonly clock: Clock;
@@ -45,6 +57,8 @@ const KEEP_ALIVE_ANSWER_MS_MAX = 10_000;
 
 /** Time in which the last bytes must have left once the last stream is over. */
 const FLUSH_MS_MAX = 5_000;
+/** The same when streams are cut, whose connections would wait for them in vain. */
+const FLUSH_BESIDE_CUT_MS_MAX = 500;
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
@@ -56,6 +70,7 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     // all.
     "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
     "grpc.max_receive_message_length": options.messageSizeMax,
+    "grpc.max_send_message_length": options.messageSendSizeMax ?? -1,
     "grpc.keepalive_time_ms": keepAliveMs,
     "grpc.keepalive_timeout_ms": Math.min(keepAliveMs, KEEP_ALIVE_ANSWER_MS_MAX),
   });
@@ -68,30 +83,40 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
       },
     },
   );
+  for (const { definition, implementation } of options.services ?? []) {
+    grpcServer.addService(definition, implementation);
+  }
+  // TLS, where there is any, ends below gRPC.
   const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
   const http2Server = http2ServerOf(grpcServer);
   const connections = new DrainingSet<Connection>();
-  const listener = createServer({ noDelay: true }, (socket) => {
-    // It has a session when `injectConnection` returns.
-    http2Server.once("session", (session: ServerHttp2Session) => {
-      const connection: Connection = { socket, session };
-      connections.add(connection);
-      socket.once("close", () => connections.delete(connection));
-      limitStreams(connection);
-    });
-    injector.injectConnection(socket);
+  let isDraining = false;
+  const listener = await listen({
+    ...options,
+    onConnection(socket: PlainConnection) {
+      // Its handshake began before.
+      if (isDraining) return void socket.destroy();
+      // It has a session when `injectConnection` returns.
+      http2Server.once("session", (session: ServerHttp2Session) => {
+        const connection: Connection = { socket, session };
+        connections.add(connection);
+        socket.once("close", () => connections.delete(connection));
+        limitStreams(connection);
+      });
+      injector.injectConnection(socket);
+    },
   });
-  const port = await listen(listener, options);
 
   const close = async (): Promise<void> => {
-    const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
+    isDraining = true;
     injector.destroy();
     grpcServer.forceShutdown();
     for (const { socket } of connections) socket.destroy();
-    await closed;
+    await listener.cut();
   };
-  const drain = async (graceMs: number): Promise<void> => {
-    listener.close();
+  const drain = async (graceMs: number): Promise<number> => {
+    isDraining = true;
+    listener.stop();
     for (const connection of connections) {
       // One on which nobody ever spoke would not end.
       if (connection.socket.bytesRead === 0) connection.socket.destroy();
@@ -99,11 +124,14 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
       announceEnd(connection, () => openStreams.delete(connection));
     }
     await openStreams.untilEmpty(options.clock, graceMs);
+    const cutCount = [...openStreams].filter((item) => !("session" in item)).length;
     // A stream is over when its last message is written. The bytes leave later.
     for (const { session } of connections) session.close();
-    await connections.untilEmpty(options.clock, FLUSH_MS_MAX);
+    await connections.untilEmpty(options.clock, cutCount === 0 ? FLUSH_MS_MAX : FLUSH_BESIDE_CUT_MS_MAX);
+    return cutCount;
   };
-  return { port, drain, close };
+  const replaceCertificate = (keyPair: KeyPair): void => listener.replaceCertificate(keyPair);
+  return { port: listener.port, drain, close, replaceCertificate };
 }
 
 /** Connects one call to a conversation; `onOver` is called once when the call is over. */
@@ -155,17 +183,4 @@ function http2ServerOf(grpcServer: Server): Http2Server {
   const servers: unknown = Reflect.get(grpcServer, "http2Servers");
   assert(servers instanceof Map && servers.size === 1, "grpc-js keeps its HTTP/2 servers in a map");
   return [...servers.keys()][0] as Http2Server;
-}
-
-function listen(listener: NetServer, { host, port, reusePort }: ListenOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    // Older Node versions ignore the option; their type does not know it.
-    listener.listen({ host, port, ...(reusePort && { reusePort }) }, () => {
-      listener.removeListener("error", reject);
-      const address = listener.address();
-      assert(typeof address === "object" && address !== null, "a TCP listener has an address");
-      resolve(address.port);
-    });
-  });
 }

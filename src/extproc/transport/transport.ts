@@ -4,6 +4,7 @@
  *
  *   open ─► onMessage … onMessage ─► onHalfClose? ─► onClose            exactly one onClose, always last
  */
+import type { KeyPair } from "../../platform/tls.ts";
 
 /** One ext_proc conversation, seen from above. */
 export interface ExtProcStream {
@@ -30,8 +31,13 @@ export type OpenConversation = (stream: ExtProcStream) => ExtProcHandler;
 export interface Transport {
   /** The port that is listened on. */
   readonly port: number;
-  /** Takes no new connections or streams; resolves when the open ones have ended, or after `graceMs` at the latest. */
-  drain(graceMs: number): Promise<void>;
+  /**
+   * Takes no new connections or streams; resolves when the open ones have ended, or after `graceMs` at the latest, with
+   * the number of those that are still open.
+   */
+  drain(graceMs: number): Promise<number>;
+  /** New connections see this certificate; open ones stay as they are. */
+  replaceCertificate(keyPair: KeyPair): void;
   /** Closes everything at once. */
   close(): Promise<void>;
 }

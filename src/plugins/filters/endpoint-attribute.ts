@@ -32,8 +32,11 @@ export const endpointAttributeFilter: PluginDefinition<EndpointAttributeFilterPa
     onMissing: z.enum(["Pass", "Fail"]).default("Pass").meta({ description: "for endpoints without the metric" }),
     fallbackOnEmpty: z.boolean().default(false).meta({ description: "keep all when none passes" }),
     algorithm: z.strictObject({
-      type: z.literal("threshold"),
-      threshold: z.strictObject({ operator: z.enum(OPERATORS), value: z.number().default(0) }),
+      type: z.literal("threshold").meta({ description: "the only one" }),
+      threshold: z.strictObject({
+        operator: z.enum(OPERATORS).meta({ description: "how the metric compares with the value" }),
+        value: z.number().default(0).meta({ description: "what it is compared with" }),
+      }),
     }),
   }),
   create: ({ attribute, producer, onMissing, fallbackOnEmpty, algorithm: { threshold } }) => ({

@@ -60,10 +60,11 @@ export const prefixCacheAffinityFilter: PluginDefinition<PrefixCacheAffinityPara
       warn("latencyPredictionInfoProducerName is ignored: ttftSource is prefillThroughput");
     }
     const { affinityThreshold, explorationProbability, maxTTFTPenaltyMs, peakPrefillThroughput } = parameters;
+    const penaltyMs = maxTTFTPenaltyMs === 0 ? Number.POSITIVE_INFINITY : maxTTFTPenaltyMs;
     return {
       filter: {
         op: "prefixAffinity",
-        parameters: [affinityThreshold, explorationProbability, maxTTFTPenaltyMs, peakPrefillThroughput],
+        parameters: [affinityThreshold, explorationProbability, penaltyMs, peakPrefillThroughput],
       },
     };
   },

@@ -44,11 +44,14 @@ type Mode = "" | "dynamic" | "static" | undefined;
 type Count = number | undefined;
 type Resolution = { readonly width?: Count; readonly height?: Count } | undefined;
 
-const whole = z.int().min(0).optional();
-const real = z.number().min(0).optional();
-const mode = z.enum(["", "dynamic", "static"]).optional();
-const resolution = z.strictObject({ width: whole, height: whole }).optional();
-const pixelsPerToken = z.strictObject({ factor: whole }).optional();
+const whole = (description: string): z.ZodType<Count> => z.int().min(0).optional().meta({ description });
+const real = (description: string): z.ZodType<Count> => z.number().min(0).optional().meta({ description });
+const mode = z.enum(["", "dynamic", "static"]).optional().meta({ description: "only dynamic has an effect" });
+const resolution = z
+  .strictObject({ width: whole("pixels; 640 if not known"), height: whole("pixels; 360 if not known") })
+  .optional();
+const pixelsPerToken = z.strictObject({ factor: whole("pixels per token; 1024 by default") }).optional();
+const UNUSED = "of a mode without effect";
 
 export const assetEstimate: z.ZodType<AssetEstimate> = z.strictObject({
   image: z
@@ -56,7 +59,7 @@ export const assetEstimate: z.ZodType<AssetEstimate> = z.strictObject({
       mode,
       defaultResolution: resolution,
       dynamic: pixelsPerToken,
-      static: z.strictObject({ staticToken: whole }).optional(),
+      static: z.strictObject({ staticToken: whole(UNUSED) }).optional(),
     })
     .optional(),
   video: z
@@ -65,21 +68,26 @@ export const assetEstimate: z.ZodType<AssetEstimate> = z.strictObject({
         .strictObject({
           mode,
           dynamic: pixelsPerToken,
-          static: z.strictObject({ numTokensPerFrame: whole }).optional(),
+          static: z.strictObject({ numTokensPerFrame: whole(UNUSED) }).optional(),
         })
         .optional(),
       frames: z
         .strictObject({
-          mode: z.enum(["", "sampled", "strided"]).optional(),
-          minFrames: whole,
-          maxFrames: whole,
-          sampled: z.strictObject({ sampleFPS: real, temporalPatchSize: whole }).optional(),
-          strided: z.strictObject({ defaultSourceFPS: real, frameStride: whole }).optional(),
+          mode: z.enum(["", "sampled", "strided"]).optional().meta({ description: "only sampled has an effect" }),
+          minFrames: whole("least frames; 0: any"),
+          maxFrames: whole("most frames; 0: any"),
+          sampled: z
+            .strictObject({
+              sampleFPS: real("frames per second; 2 by default"),
+              temporalPatchSize: whole("frames that are merged; below 2: none"),
+            })
+            .optional(),
+          strided: z.strictObject({ defaultSourceFPS: real(UNUSED), frameStride: whole(UNUSED) }).optional(),
         })
         .optional(),
       defaultResolution: resolution,
-      defaultDuration: real,
-      maxVideoTokens: whole,
+      defaultDuration: real("seconds; 10 by default"),
+      maxVideoTokens: whole("most tokens of a video; 0: any"),
     })
     .optional(),
 });

@@ -18,7 +18,10 @@ export interface EndpointAttributeScorerParameters {
 const normalization: z.ZodType<EndpointAttributeScorerParameters["algorithm"]["normalization"]> = z
   .strictObject({
     fixedRange: z
-      .strictObject({ min: z.number().default(0), max: z.number().default(0) })
+      .strictObject({
+        min: z.number().default(0).meta({ description: "value at one end" }),
+        max: z.number().default(0).meta({ description: "value at the other end, above min" }),
+      })
       .refine(({ min, max }) => min < max, "min must be below max")
       .optional(),
     adaptiveRange: z.strictObject({}).optional().meta({ description: "the default: from the candidates' values" }),
@@ -43,7 +46,9 @@ export const endpointAttributeScorer: PluginDefinition<EndpointAttributeScorerPa
     attributeKey: z.string().min(1).meta({ description: "name of the custom metric" }),
     producer: z.string().min(1).meta({ description: "plugin that supplies it" }),
     algorithm: z.strictObject({
-      type: z.enum(["linear_lower_is_better", "linear_higher_is_better"]),
+      type: z
+        .enum(["linear_lower_is_better", "linear_higher_is_better"])
+        .meta({ description: "which end of the range scores 1" }),
       normalization,
     }),
   }),

@@ -5,8 +5,9 @@ import type { PluginDefinition } from "../../framework/plugin.ts";
 
 /**
  * 1 where an adapter of the request's model name runs; 0.8 where active and waiting adapters are fewer than the engine
- * can hold; 0.6 where the adapter waits to be loaded; 0 elsewhere. An engine that reports no adapters scores 0. Source
- * of the formula: the Go picker's scorer of the same type.
+ * can hold; 0.6 where the adapter waits to be loaded; 0 elsewhere. An engine of which nothing is known scores the mean
+ * of the others, or 1 when there is none. Source of the formula: the Go picker's scorer of the same type, where such an
+ * engine scores 0.
  */
 export const loraAffinityScorer: PluginDefinition = {
   type: "lora-affinity-scorer",

@@ -27,8 +27,17 @@ export const prefixCacheScorer: PluginDefinition<PrefixCacheParameters> = {
   }),
   parameters: z.strictObject({
     prefixMatchInfoProducerName: producerName,
-    matchLengthWeight: z.number().min(0).max(1).default(0),
-    matchLengthScaleTokens: z.number().positive().default(8192),
+    matchLengthWeight: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .meta({ description: "share of the score that grows with the match's length instead of its fraction" }),
+    matchLengthScaleTokens: z
+      .number()
+      .positive()
+      .default(8192)
+      .meta({ description: "tokens of a match at which that share is full" }),
   }),
   create: ({ matchLengthWeight, matchLengthScaleTokens }) => ({
     scorer: { op: "prefixCache", parameters: [matchLengthWeight, matchLengthScaleTokens] },

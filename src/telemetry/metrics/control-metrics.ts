@@ -72,9 +72,10 @@ export class ControlMetrics {
 
   #refresh(): void {
     this.#gauges = this.#compute();
-    const full = FOLDED_KINDS.filter((kind) => this.#series.folded(kind) > 0);
+    const full: string[] = FOLDED_KINDS.filter((kind) => this.#series.folded(kind) > 0);
+    if (this.#series.foldedCombinations > 0) full.push("the shards' common");
     if (full.length > 0) {
-      this.#options.health.raise("series-table-full", `the tables of ${full.join(" and ")} labels are full`);
+      this.#options.health.raise("series-table-full", `too many labels for these tables: ${full.join(", ")}`);
     }
   }
 

@@ -9,9 +9,24 @@ export function familyHead({ name, help, type }: Pick<MetricDeclaration, "name" 
   return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
 }
 
-/** `a="x",b="y"`, escaped; empty without labels. */
-export function labelText(names: readonly string[], values: readonly string[]): string {
-  return names.map((name, index) => `${name}="${escapeLabel(values[index] ?? "")}"`).join(",");
+/** Writes the labels of one metric. */
+export class LabelText {
+  /** What stands before each value: the end of the one before it, and the name. */
+  readonly #before: readonly string[];
+
+  constructor(names: readonly string[]) {
+    this.#before = names.map((name, index) => `${index === 0 ? "" : '",'}${name}="`);
+  }
+
+  /** `a="x",b="y"`, escaped; empty without labels. */
+  of(values: readonly string[]): string {
+    if (this.#before.length === 0) return "";
+    let text = "";
+    for (let index = 0; index < this.#before.length; index++) {
+      text += (this.#before[index] ?? "") + escapeLabel(values[index] ?? "");
+    }
+    return `${text}"`;
+  }
 }
 
 /** One line. `labels` as `labelText` gives them. */

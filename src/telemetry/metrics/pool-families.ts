@@ -6,7 +6,7 @@ import { sumOf } from "../series/row-groups.ts";
 import { attemptsOf } from "../series/series-view.ts";
 import { NO_SLOT } from "../series/shard-series.ts";
 import type { MetricDeclaration } from "./declaration.ts";
-import { familyHead, HistogramText, labelText, sampleLine } from "./exposition.ts";
+import { familyHead, HistogramText, LabelText, sampleLine } from "./exposition.ts";
 import {
   buildInfo,
   endpointQueueSize,
@@ -141,10 +141,11 @@ function* familyPieces(declaration: MetricDeclaration, samples: Samples, withTwi
 function* metricPieces(declaration: MetricDeclaration, samples: Samples): Iterable<string> {
   const { name, labels: names, buckets } = declaration;
   const histogram = buckets && new HistogramText(name, buckets);
+  const labelText = new LabelText(names);
   let text = familyHead(declaration);
   let count = 0;
   for (const { labels, value } of samples()) {
-    const written = labelText(names, labels);
+    const written = labelText.of(labels);
     if (typeof value === "number") text += sampleLine(name, written, value);
     else text += histogram?.lines(written, value) ?? "";
     if (++count % SAMPLES_PER_PIECE !== 0) continue;

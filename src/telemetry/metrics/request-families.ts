@@ -6,7 +6,7 @@ import { ERROR_CODES, type HistogramColumns, REQUEST_COLUMNS } from "../series/c
 import { type SeriesGroup, type SeriesRow, sumOf } from "../series/row-groups.ts";
 import type { RequestLabelValues, SeriesView } from "../series/series-view.ts";
 import type { MetricDeclaration } from "./declaration.ts";
-import { familyHead, HistogramText, labelText, sampleLine } from "./exposition.ts";
+import { familyHead, HistogramText, LabelText, sampleLine } from "./exposition.ts";
 import {
   REQUEST_LABELS,
   type RequestHistogram,
@@ -29,21 +29,20 @@ interface Child {
 class Children {
   readonly names: readonly string[];
   readonly #positions: readonly number[];
+  readonly #labelText: LabelText;
   readonly #byLabels = new Map<string, Child>();
   #seen = 0;
 
   constructor(names: readonly string[]) {
     this.names = names;
     this.#positions = names.map((name) => REQUEST_LABELS.indexOf(name));
+    this.#labelText = new LabelText(names);
   }
 
   takeIn(groups: readonly SeriesGroup<RequestLabelValues>[], limit: number): boolean {
     const end = Math.min(groups.length, this.#seen + limit);
     for (const { labels: values, rows } of groups.slice(this.#seen, end)) {
-      const labels = labelText(
-        this.names,
-        this.#positions.map((position) => values[position] ?? ""),
-      );
+      const labels = this.#labelText.of(this.#positions.map((position) => values[position] ?? ""));
       const child = this.#byLabels.get(labels) ?? { labels, modelName: values[0], rowLists: [] };
       this.#byLabels.set(labels, child);
       child.rowLists.push(rows);

@@ -36,6 +36,7 @@ export class SeriesView {
   readonly #attempts: RowGroups<AttemptLabelValues>;
   readonly #flows: RowGroups<FlowLabelValues>;
   readonly #plugins: RowGroups<PluginLabelValues>;
+  #foldedCombinations = 0;
 
   constructor(shards: readonly ShardSeries[]) {
     this.#shards = shards;
@@ -109,16 +110,25 @@ export class SeriesView {
     return this.shared(SHARED_COLUMNS.folded + FOLDED_KINDS.indexOf(kind));
   }
 
+  /** Combinations of request labels that a shard tells apart and the limits over all shards do not. */
+  get foldedCombinations(): number {
+    return this.#foldedCombinations;
+  }
+
   #requestLabels({ models, fairnessIds, priorities }: ShardSeries, key: number): RequestLabelValues {
     const { model, target, fairnessId, priority } = readRequestKey(key);
-    const labels: RequestLabelValues = [
-      this.#models.admit(nameOf(models, model)),
-      this.#models.admit(nameOf(models, target)),
-      this.#fairnessIds.admit(nameOf(fairnessIds, fairnessId)),
+    const told: RequestLabelValues = [
+      nameOf(models, model),
+      nameOf(models, target),
+      nameOf(fairnessIds, fairnessId),
       nameOf(priorities, priority),
     ];
-    const isAdmitted = this.#children.admit(labels.join("\u0000")) !== OTHER_LABEL;
-    return isAdmitted ? labels : OTHER_REQUEST;
+    const [modelName, targetModelName] = [this.#models.admit(told[0]), this.#models.admit(told[1])];
+    const kept: RequestLabelValues = [modelName, targetModelName, this.#fairnessIds.admit(told[2]), told[3]];
+    const isAdmitted = this.#children.admit(kept.join("\u0000")) !== OTHER_LABEL;
+    const labels = isAdmitted ? kept : OTHER_REQUEST;
+    if (labels.join("\u0000") !== told.join("\u0000")) this.#foldedCombinations++;
+    return labels;
   }
 }
 

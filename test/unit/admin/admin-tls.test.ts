@@ -23,6 +23,7 @@ function write(name: string, text: string): string {
 describe("TLS files of the metrics port", () => {
   it("none of them is plain HTTP", () => {
     expect(readAdminTls({})).toBeUndefined();
+    expect(readAdminTls({ certDir: "", clientCaFile: "" })).toBeUndefined();
   });
 
   it("a directory gives certificate and key, a CA file the clients' CA", () => {

@@ -13,15 +13,18 @@ const NAMES: DecisionNames = {
 };
 
 const PICK: Pick = {
+  kind: "picked",
   slot: 2,
   generation: 1,
   hostPort: "127.0.0.1:18002",
   targets: ["127.0.0.1:18002"],
   matchedBlocks: 62,
   blockCount: 63,
+  poolCount: 5,
   candidateCount: 4,
   tieCount: 1,
   tokens: 64,
+  promptTokens: 64,
   total: 6.9123,
   scores: [1, 0.98, 0.984],
   nameNumber: 1,
@@ -32,6 +35,7 @@ const RECORD: DecisionRecord = {
   model: "sim",
   pick: PICK,
   policy: 0,
+  profile: 0,
   batchSize: 1,
   decisionMs: 0.0032,
   pickMs: 0.0413,

@@ -18,7 +18,7 @@ interface Snapshot {
 
 /** Takes a snapshot on shard 0 by a request that no endpoint may take, so that nothing is charged. */
 function takeSnapshot(fleet: TestFleet, slots: number): Snapshot {
-  fleet.shards[0]?.decide([{ ...fleet.request(), addresses: [] }], NOW_MS, { withScores: false });
+  fleet.decide([{ ...fleet.request(), addresses: [] }], { withScores: false });
   const { buffer } = fleet.memory;
   const base = fleet.shardBase(0);
   return {
@@ -84,7 +84,7 @@ describe.each(KERNEL_BUILDS)("the snapshot of a batch (%s build)", (build) => {
     // An odd version makes each snapshot count itself as torn.
     Atomics.add(new Int32Array(fleet.memory.buffer, layout.ENDPOINTS + layout.ENDPOINTS_VERSION, 1), 0, 1);
     const requests = Array.from({ length: 5 }, () => fleet.request());
-    fleet.shards[0]?.decide(requests, NOW_MS, { withScores: false });
+    fleet.decide(requests, { withScores: false });
     expect(torn(fleet)).toBe(1);
   });
 });

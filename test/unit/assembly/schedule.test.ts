@@ -23,7 +23,7 @@ function possibleSlots(fleet: TestFleet, addresses?: readonly string[]): number[
   const slots = new Set<number>();
   for (let seed = 0; seed < 100; seed++) {
     const request = { ...fleet.request(undefined, seed), addresses };
-    const picked = fleet.shards[0]?.decide([request], NOW_MS, { withScores: false })[0];
+    const picked = fleet.decide([request], { withScores: false })[0];
     if (picked === undefined) continue;
     slots.add(picked.slot);
     fleet.shards[0]?.release(picked);
@@ -301,8 +301,8 @@ describe.each(KERNEL_BUILDS)("batches (%s build)", (build) => {
     const requests = conversations(together, new Prng(seed + 1));
     expect(conversations(alone, new Prng(seed + 1))).toEqual(requests);
 
-    const batch = together.shards[0]?.decide(requests, NOW_MS, { withScores: true });
-    const oneByOne = requests.map((request) => alone.shards[0]?.decide([request], NOW_MS, { withScores: true })[0]);
+    const batch = together.decide(requests);
+    const oneByOne = requests.map((request) => alone.decide([request])[0]);
     expect(batch, `seed ${seed}`).toEqual(oneByOne);
     expect(batch).toHaveLength(layout.PICKS_MAX);
     expect(batch?.some((pick) => (pick?.matchedBlocks ?? 0) > 0)).toBe(true);
@@ -314,7 +314,7 @@ describe.each(KERNEL_BUILDS)("batches (%s build)", (build) => {
   it("each pick of a batch sees the charges of those before it", () => {
     const fleet = testFleet(build, [endpoint(), endpoint({ queueDepthRequests: 2 })], [queueScorer]);
     const requests = Array.from({ length: 2 }, (_, seed) => fleet.request(undefined, seed));
-    const picks = fleet.shards[0]?.decide(requests, NOW_MS, { withScores: false });
+    const picks = fleet.decide(requests, { withScores: false });
     expect(picks?.map((pick) => [pick?.slot, pick?.tieCount])).toEqual([
       [0, 1],
       [0, 1],
@@ -327,7 +327,7 @@ describe.each(KERNEL_BUILDS)("batches (%s build)", (build) => {
     const fleet = testFleet(build, loads, [queueScorer]);
     const byQueue = fleet.request();
     const byCache = { ...fleet.request(), policy: fleet.publish([cacheScorer]) };
-    const picks = fleet.shards[0]?.decide([byQueue, byCache, byQueue, byCache], NOW_MS, { withScores: true });
+    const picks = fleet.decide([byQueue, byCache, byQueue, byCache]);
     expect(picks?.map((pick) => [pick?.slot, pick?.total])).toEqual([
       [0, 2],
       [1, 2],
@@ -340,20 +340,20 @@ describe.each(KERNEL_BUILDS)("batches (%s build)", (build) => {
     const loads = [endpoint(), endpoint({ queueDepthRequests: 5, scrapedAtMs: NOW_MS - 1_000 })];
     const fleet = testFleet(build, loads, [queueScorer]);
     const impatient = { ...fleet.request(), policy: fleet.publish([queueScorer], { staleMs: 999 }) };
-    const picks = fleet.shards[0]?.decide([fleet.request(), impatient, fleet.request()], NOW_MS, { withScores: true });
+    const picks = fleet.decide([fleet.request(), impatient, fleet.request()]);
     expect(picks?.map((pick) => pick?.tieCount)).toEqual([1, 2, 1]);
   });
 
   it("more than PICKS_MAX requests stop the thread before anything is decided", () => {
     const fleet = testFleet(build, [endpoint()], []);
     const requests = Array.from({ length: layout.PICKS_MAX + 1 }, () => fleet.request());
-    expect(() => fleet.shards[0]?.decide(requests, NOW_MS, { withScores: false })).toThrow("257 picks in one batch");
+    expect(() => fleet.decide(requests, { withScores: false })).toThrow("257 picks in one batch");
     expect(inFlight(fleet, 1)).toEqual({ requests: [0], tokens: [0] });
   });
 
   it("a batch of none decides nothing", () => {
     const fleet = testFleet(build, [endpoint()], []);
-    expect(fleet.shards[0]?.decide([], NOW_MS, { withScores: false })).toEqual([]);
+    expect(fleet.decide([], { withScores: false })).toEqual([]);
     expect(counter(fleet, layout.SHARD_COUNTER_PICKS)).toBe(0);
   });
 });

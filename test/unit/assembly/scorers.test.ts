@@ -10,10 +10,10 @@ import { describe, expect, it } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";
 import { layout } from "../../../src/wasm/layout.ts";
-import { PICKER_OPS, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
+import { PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
 import { type ModelCandidate, type ModelScorer, modelDecision } from "../../support/decision-model.ts";
-import { BLOCK_SIZE, endpoint, NOW_MS, STALE_MS, testFleet } from "../../support/fleet.ts";
+import { BLOCK_SIZE, endpoint, NOW_MS, STALE_MS, testFleet, testPolicy } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild, type TestKernel, testKernel } from "../../support/kernel.ts";
 import { promptKeys, userText } from "../../support/prompt-keys.ts";
 
@@ -66,18 +66,13 @@ class Bench {
   }
 
   publish(scorers: readonly ModelScorer[]): number {
-    return this.#policies.publish({
-      blockSize: BLOCK_SIZE,
-      blocksMax: layout.BLOCKS_MAX,
-      tokenSize: 4,
-      staleMs: STALE_MS,
-      picker: PICKER_OPS.maxScore,
-      targetsMax: 1,
-      scorers: scorers.map(({ kind, weight, lengthWeight, scaleTokens }) => ({
-        program: { op: SCORER_OPS[kind], parameters: [lengthWeight ?? 0, scaleTokens ?? 1] },
-        weight,
-      })),
-    });
+    const programs = scorers.map(({ kind, weight, lengthWeight, scaleTokens }) => ({
+      program: { op: SCORER_OPS[kind], parameters: [lengthWeight ?? 0, scaleTokens ?? 1] },
+      weight,
+    }));
+    const number = this.#policies.publish(testPolicy(programs));
+    if (number === undefined) throw new Error("all policies are held");
+    return number;
   }
 
   /** Replaces the fleet; endpoints hold random leading parts of the keys. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
-import { type Decision, DecisionQueue } from "../../../src/director/decision-queue.ts";
+import { type Decision, DecisionQueue, type QueuedPick } from "../../../src/director/decision-queue.ts";
 import { queueDepthScorer } from "../../../src/plugins/scorers/queue-depth.ts";
 import { layout } from "../../../src/wasm/layout.ts";
+import type { Decided, PickRequest } from "../../../src/wasm/shard-memory.ts";
 import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { scorerProgram } from "../../support/plugins.ts";
 
@@ -29,6 +30,11 @@ function testQueue(endpoints: readonly EndpointLoad[], { withScores = false } = 
   return { fleet, queue, clock, deferred };
 }
 
+/** A pick that the kernel makes alone. */
+const plain = (request: PickRequest): QueuedPick => ({ request, stages: undefined });
+
+const slotOf = (decided: Decided): number | undefined => (decided.kind === "picked" ? decided.slot : undefined);
+
 function runDeferred(deferred: (() => void)[]): void {
   for (const task of deferred.splice(0)) task();
 }
@@ -37,11 +43,11 @@ describe("a decision queue", () => {
   it("decides nothing before the end of the turn, and defers once per turn", () => {
     const { fleet, queue, deferred } = testQueue([endpoint()]);
     const decided: Decision[] = [];
-    for (let index = 0; index < 3; index++) queue.push(fleet.request(), (decision) => decided.push(decision));
+    for (let index = 0; index < 3; index++) queue.push(plain(fleet.request()), (decision) => decided.push(decision));
     expect([decided.length, deferred.length]).toEqual([0, 1]);
     runDeferred(deferred);
     expect(decided.map(({ batchSize }) => batchSize)).toEqual([3, 3, 3]);
-    queue.push(fleet.request(), (decision) => decided.push(decision));
+    queue.push(plain(fleet.request()), (decision) => decided.push(decision));
     expect(deferred).toHaveLength(1);
     runDeferred(deferred);
     expect(decided.at(-1)?.batchSize).toBe(1);
@@ -53,7 +59,8 @@ describe("a decision queue", () => {
       [0, 1, 2].map((queueDepthRequests) => endpoint({ queueDepthRequests })),
     );
     const slots: (number | undefined)[] = [];
-    for (let index = 0; index < 3; index++) queue.push(fleet.request(), ({ pick }) => slots.push(pick?.slot));
+    for (let index = 0; index < 3; index++)
+      queue.push(plain(fleet.request()), ({ decided }) => slots.push(slotOf(decided)));
     runDeferred(deferred);
     expect(slots[0]).toBe(0);
     expect(slots.toSorted()).toEqual([0, 0, 1]);
@@ -65,7 +72,7 @@ describe("a decision queue", () => {
     const order: number[] = [];
     const batchSizes = new Map<number, number>();
     for (let index = 0; index < count; index++) {
-      queue.push(fleet.request(undefined, index), ({ batchSize }) => {
+      queue.push(plain(fleet.request(undefined, index)), ({ batchSize }) => {
         order.push(index);
         batchSizes.set(batchSize, (batchSizes.get(batchSize) ?? 0) + 1);
       });
@@ -83,9 +90,9 @@ describe("a decision queue", () => {
   it("leaves what is pushed while it decides to the next turn", () => {
     const { fleet, queue, deferred } = testQueue([endpoint()]);
     const batchSizes: number[] = [];
-    queue.push(fleet.request(), ({ batchSize }) => {
+    queue.push(plain(fleet.request()), ({ batchSize }) => {
       batchSizes.push(batchSize);
-      queue.push(fleet.request(), (decision) => batchSizes.push(decision.batchSize));
+      queue.push(plain(fleet.request()), (decision) => batchSizes.push(decision.batchSize));
     });
     runDeferred(deferred);
     expect([batchSizes.length, deferred.length]).toEqual([1, 1]);
@@ -96,9 +103,9 @@ describe("a decision queue", () => {
   it("says that there is no pick when no endpoint is known", () => {
     const { fleet, queue, deferred } = testQueue([]);
     const decided: Decision[] = [];
-    queue.push(fleet.request(), (decision) => decided.push(decision));
+    queue.push(plain(fleet.request()), (decision) => decided.push(decision));
     runDeferred(deferred);
-    expect(decided).toEqual([{ pick: undefined, batchSize: 1, batchMs: 0 }]);
+    expect(decided).toEqual([{ decided: { kind: "no-endpoints" }, batchSize: 1, batchMs: 0 }]);
   });
 
   it.each([
@@ -107,8 +114,8 @@ describe("a decision queue", () => {
   ])("reads scores back only when decisions are explained ($withScores)", ({ withScores, scores }) => {
     const { fleet, queue, deferred } = testQueue([endpoint()], { withScores });
     const decided: Decision[] = [];
-    queue.push(fleet.request(), (decision) => decided.push(decision));
+    queue.push(plain(fleet.request()), (decision) => decided.push(decision));
     runDeferred(deferred);
-    expect(decided[0]?.pick?.scores).toEqual(scores);
+    expect(decided[0]?.decided).toMatchObject({ scores });
   });
 });

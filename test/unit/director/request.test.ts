@@ -7,6 +7,9 @@ import { DEFAULT_CONFIG } from "../../../src/config/defaults.ts";
 import type { DecisionRecord } from "../../../src/director/context.ts";
 import { DecisionQueue } from "../../../src/director/decision-queue.ts";
 import { Director } from "../../../src/director/director.ts";
+import { KnownFleet } from "../../../src/director/known-fleet.ts";
+import { ObjectiveTable } from "../../../src/director/objectives.ts";
+import { PolicySet, type ShardPolicy } from "../../../src/director/policy-set.ts";
 import type { InferenceRequest, Outcome } from "../../../src/director/request.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { openaiChatParser } from "../../../src/parsing/openai-chat.ts";
@@ -27,6 +30,9 @@ interface TestDirector {
   readonly clock: ManualClock;
   readonly records: readonly DecisionRecord[];
   readonly unknownNames: readonly string[];
+  readonly policies: PolicySet;
+  /** Numbers of policies that are held. */
+  readonly held: readonly number[];
   open(path?: string): InferenceRequest;
   turn(): void;
 }
@@ -41,8 +47,16 @@ function testDirector(): TestDirector {
   const deferred: (() => void)[] = [];
   const records: DecisionRecord[] = [];
   const unknownNames: string[] = [];
+  const held: number[] = [];
+  const policies = new PolicySet(shardPolicy(memory.activePolicy), {
+    hold: (number) => held.push(number),
+    release: (number) => held.splice(held.indexOf(number), 1),
+  });
   const director = new Director({
     memory,
+    policies,
+    fleet: new KnownFleet(),
+    objectives: new ObjectiveTable(),
     decisions: new DecisionQueue({
       memory,
       clock,
@@ -52,7 +66,6 @@ function testDirector(): TestDirector {
     }),
     clock,
     prng: new Prng(1),
-    parsers: [openaiChatParser, passthroughParser],
     limits: { requestBodySizeMax: 1_000, modelSizeMax: layout.MODEL_SIZE_MAX },
     onUnknownName: (name) => unknownNames.push(name),
     onDecision: (record) => records.push(record),
@@ -63,11 +76,18 @@ function testDirector(): TestDirector {
     clock,
     records,
     unknownNames,
+    policies,
+    held,
     open: (path = CHAT_PATH) => director.open({ path, requestId: "request-1" }),
     turn() {
       for (const task of deferred.splice(0)) task();
     },
   };
+}
+
+function shardPolicy(number: number): ShardPolicy {
+  const compiled = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
+  return { number, compiled, parsers: [openaiChatParser, passthroughParser] };
 }
 
 /** What a request's answer was, as often as it came. */
@@ -179,21 +199,43 @@ describe("a request", () => {
     expect(outcomes).toMatchObject([{ pick: { slot: 0 } }]);
   });
 
-  it("keeps the policy that was active when it began", () => {
+  it("keeps the policy that was active when it began, and the policy is held until then", () => {
     const director = testDirector();
     const { program } = compilePolicy(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
-    const policies = new PolicyTable(director.fleet.memory);
-    const numbers = [program, program].map((policy) => {
-      const number = policies.publish(policy);
+    const table = new PolicyTable(director.fleet.memory);
+    const begun = [program, program].map((policy) => {
+      const number = table.publish(policy) as number;
+      director.policies.replace(shardPolicy(number));
       return { number, request: director.open() };
     });
-    for (const { request } of numbers) {
+    const numbers = begun.map(({ number }) => number);
+    expect(new Set(numbers).size).toBe(2);
+    expect(director.held).toEqual(numbers);
+    for (const { request } of begun) {
       request.feed(BODY, "last");
       complete(request);
       director.turn();
     }
-    expect(new Set(numbers.map(({ number }) => number)).size).toBe(2);
-    expect(director.records.map(({ policy }) => policy)).toEqual(numbers.map(({ number }) => number));
+    expect(director.records.map(({ policy }) => policy)).toEqual(numbers);
+    for (const { request } of begun) {
+      request.finish(false);
+      request.finish(true);
+    }
+    expect(director.held).toEqual(numbers.slice(1));
+  });
+
+  it("holds its policy until the decision comes, when it ends before", () => {
+    const director = testDirector();
+    const [first] = director.held;
+    const request = director.open();
+    request.feed(BODY, "last");
+    const outcomes = complete(request);
+    director.policies.replace(shardPolicy(5));
+    request.finish(true);
+    expect(director.held).toEqual([first, 5]);
+    director.turn();
+    expect(director.held).toEqual([5]);
+    expect(outcomes).toEqual([]);
   });
 });
 

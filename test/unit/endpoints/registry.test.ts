@@ -68,7 +68,7 @@ describe("endpoint registry", () => {
     const { registry, use } = setUp();
     registry.replaceAll([spec("a"), spec("b")]);
     const before = registry.endpoints;
-    expect(registry.replaceAll([spec("b"), spec("a")])).toEqual({ added: [], removed: [] });
+    expect(registry.replaceAll([spec("b"), spec("a")])).toEqual({ added: [], removed: [], relabelled: [] });
     expect(registry.endpoints).toEqual(before);
     expect(use.requests).toEqual([]);
   });
@@ -110,7 +110,11 @@ describe("endpoint registry", () => {
     registry.replaceAll([spec("a", { labels: { role: "prefill" } })]);
     const [before] = registry.endpoints;
     if (before !== undefined) registry.setReachable(before, false);
-    expect(registry.replaceAll([spec("a", { labels: { role: "decode" } })])).toEqual({ added: [], removed: [] });
+    expect(registry.replaceAll([spec("a", { labels: { role: "decode" } })])).toEqual({
+      added: [],
+      removed: [],
+      relabelled: [before],
+    });
     expect(registry.endpoints[0]).toBe(before);
     expect(before).toMatchObject({ isReachable: false, spec: { labels: { role: "decode" } } });
   });
@@ -168,6 +172,33 @@ describe("endpoint registry", () => {
     use.clearAll();
     registry.replaceAll(other);
     expect(registry.endpoints.at(-1)).toMatchObject({ slot: 0, generation: 2, spec: { name: "new" } });
+  });
+
+  it("tells of what is added, removed and relabelled, and of nothing else", () => {
+    const { registry, stateOf } = setUp();
+    const told: unknown[] = [];
+    const names = (endpoints: readonly { spec: { name: string } }[]): string[] => endpoints.map((e) => e.spec.name);
+    const stop = registry.onFleetChanged({
+      onAdding: (slot, { name }) => void told.push(["adding", name, slot, stateOf(slot)]),
+      onChanged: ({ added, removed, relabelled }) =>
+        void told.push(["changed", names(added), names(removed), names(relabelled)]),
+    });
+    registry.replaceAll([spec("a"), spec("b")]);
+    registry.replaceAll([spec("a"), spec("b")]);
+    registry.replaceAll([spec("b", { labels: { x: "1" } }), spec("c")]);
+    registry.replaceAll([spec("b", { labels: { x: "1" } }), spec("c", { labels: {} })]);
+    registry.replaceAll([spec("b"), spec("c")]);
+    stop();
+    registry.replaceAll([]);
+    expect(told).toEqual([
+      // No decision sees the slot yet.
+      ["adding", "a", 0, 0],
+      ["adding", "b", 1, 0],
+      ["changed", ["a", "b"], [], []],
+      ["adding", "c", 2, 0],
+      ["changed", ["c"], ["a"], ["b"]],
+      ["changed", [], [], ["b"]],
+    ]);
   });
 
   it("no two endpoints ever have one slot, and no slot is given before it is cleared and idle", () => {

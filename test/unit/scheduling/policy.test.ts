@@ -4,7 +4,7 @@ import { BUILTIN_PLUGINS } from "../../../src/builtins.ts";
 import type { PluginInstance, ProfilePlugin, SchedulingConfig } from "../../../src/config/config.ts";
 import { DEFAULT_CONFIG } from "../../../src/config/defaults.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
-import { compilePolicy } from "../../../src/scheduling/policy.ts";
+import { compilePolicy, type PolicyConfig } from "../../../src/scheduling/policy.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { PolicyTable } from "../../../src/wasm/policies.ts";
 import { testKernel } from "../../support/kernel.ts";
@@ -46,24 +46,41 @@ function faultOf(given: SchedulingConfig): string {
 
 describe("compiling a policy", () => {
   it("the default configuration is the Go picker's: 2, 2 and 3 over 64-token blocks", () => {
-    expect(compilePolicy(DEFAULT_CONFIG, registry)).toEqual({
-      scorers: [
-        { name: "queue-scorer", weight: 2 },
-        { name: "kv-cache-utilization-scorer", weight: 2 },
-        { name: "prefix-cache-scorer", weight: 3 },
+    const compiled = compilePolicy(DEFAULT_CONFIG, registry);
+    expect(compiled).toMatchObject({
+      profiles: [
+        {
+          name: "default",
+          filters: [],
+          scorers: [
+            { name: "queue-scorer", weight: 2 },
+            { name: "kv-cache-utilization-scorer", weight: 2 },
+            { name: "prefix-cache-scorer", weight: 3 },
+          ],
+          picker: "max-score-picker",
+          custom: undefined,
+        },
       ],
+      // No plugin looks at single requests: such a policy costs a request nothing.
+      requestStages: undefined,
+      headers: [],
       prefixCache: { blockSizeTokens: 64, blocksMax: 2_048, blocksPerEndpointMax: 31_250 },
       program: {
         blockSize: 256,
         blocksMax: 2_048,
         tokenSize: 4,
         staleMs: 2_000,
-        picker: layout.PICKER_MAX_SCORE,
-        targetsMax: 1,
-        scorers: [
-          { program: { op: layout.SCORER_QUEUE_DEPTH }, weight: 2 },
-          { program: { op: layout.SCORER_KV_CACHE_UTILIZATION }, weight: 2 },
-          { program: { op: layout.SCORER_PREFIX_CACHE, parameters: [0, 8_192] }, weight: 3 },
+        profiles: [
+          {
+            filters: [],
+            picker: layout.PICKER_MAX_SCORE,
+            targetsMax: 1,
+            scorers: [
+              { program: { op: layout.SCORER_QUEUE_DEPTH }, weight: 2 },
+              { program: { op: layout.SCORER_KV_CACHE_UTILIZATION }, weight: 2 },
+              { program: { op: layout.SCORER_PREFIX_CACHE, parameters: [0, 8_192] }, weight: 3 },
+            ],
+          },
         ],
       },
     });
@@ -72,15 +89,15 @@ describe("compiling a policy", () => {
   it("scorers keep the order of the profile, under the names of their instances", () => {
     const first = plugin("queue-scorer", { name: "short-queues" });
     const second = plugin("prefix-cache-scorer", { name: "warm", parameters: { matchLengthWeight: 0.5 } });
-    const { scorers, program } = compilePolicy(
+    const { profiles, program } = compilePolicy(
       config([first, second], [ref("warm"), ref("short-queues", 0)]),
       registry,
     );
-    expect(scorers).toEqual([
+    expect(profiles[0]?.scorers).toEqual([
       { name: "warm", weight: 1 },
       { name: "short-queues", weight: 0 },
     ]);
-    expect(program.scorers.map(({ program: { op } }) => op)).toEqual([
+    expect(program.profiles[0]?.scorers.map(({ program: { op } }) => op)).toEqual([
       layout.SCORER_PREFIX_CACHE,
       layout.SCORER_QUEUE_DEPTH,
     ]);
@@ -88,7 +105,7 @@ describe("compiling a policy", () => {
 
   it("plugins that the profile does not list do not score", () => {
     const { program } = compilePolicy(config([QUEUE, PICKER], [ref("queue-scorer")]), registry);
-    expect(program.scorers).toHaveLength(1);
+    expect(program.profiles[0]?.scorers).toHaveLength(1);
   });
 
   it.each([
@@ -101,10 +118,9 @@ describe("compiling a policy", () => {
       targetsMax: 4,
     },
   ])("the picker: $name", ({ plugins, profile, targetsMax }) => {
-    expect(compilePolicy(config(plugins, profile), registry).program).toMatchObject({
-      picker: layout.PICKER_MAX_SCORE,
-      targetsMax,
-    });
+    expect(compilePolicy(config(plugins, profile), registry).program.profiles).toMatchObject([
+      { picker: layout.PICKER_MAX_SCORE, targetsMax },
+    ]);
   });
 
   it.each([
@@ -133,17 +149,101 @@ describe("compiling a policy", () => {
   });
 });
 
+const HEADERS = ["x-a", "x-b", "x-c", "x-d", "x-e"];
+
+describe("what programs read", () => {
+  it("filters run in the order of the profile, each with its own selection by label", () => {
+    const selector = plugin("label-selector-filter", { name: "gpu", parameters: { matchLabels: { gpu: "h100" } } });
+    const compiled = compilePolicy(
+      config([plugin("decode-filter"), selector], [ref("gpu"), ref("decode-filter"), ref("gpu")]),
+      registry,
+    );
+    expect(compiled.profiles[0]?.filters).toEqual(["gpu", "decode-filter", "gpu"]);
+    expect(compiled.program.profiles[0]?.filters).toMatchObject([
+      { op: layout.FILTER_LABELS, mask: 0 },
+      { op: layout.FILTER_LABELS, mask: 1 },
+      { op: layout.FILTER_LABELS, mask: 0 },
+    ]);
+    const [gpu, decode] = compiled.labelMasks;
+    expect([
+      gpu?.({ gpu: "h100" }),
+      gpu?.({ gpu: "l4" }),
+      decode?.({}),
+      decode?.({ "llm-d.ai/role": "prefill" }),
+    ]).toEqual([true, false, true, false]);
+  });
+
+  it("numbers made of labels stand in columns, whose numbers the control thread gives", () => {
+    const aware = plugin("context-length-aware", { parameters: { enableFiltering: true } });
+    const compiled = compilePolicy(config([aware], [ref("context-length-aware")]), registry);
+    expect(compiled.columns).toHaveLength(2);
+    const [profile] = compiled.programWith([7, 9]).profiles;
+    expect([profile?.filters[0], profile?.scorers[0]?.program]).toMatchObject([
+      { op: layout.FILTER_CONTEXT_LENGTH, column: 7, operand: 9 },
+      { op: layout.SCORER_CONTEXT_LENGTH, column: 7, operand: 9 },
+    ]);
+  });
+
+  it("a scorer and a filter of one plugin share the session, and two plugins do not", () => {
+    const session = { strategy: "session_id" };
+    const plugins = ["one", "two"].flatMap((name) => [
+      plugin("session-affinity-scorer", { name: `${name}-scorer`, parameters: session }),
+    ]);
+    const compiled = compilePolicy(config(plugins, [ref("one-scorer"), ref("two-scorer")]), registry);
+    expect(compiled.profiles[0]?.sessions).toEqual([0, 1]);
+    expect(compiled.program.profiles[0]?.scorers.map(({ program }) => program.operand)).toEqual([0, 1]);
+    expect(compiled.requestStages?.sessions.map(({ name }) => name)).toEqual(["one-scorer", "two-scorer"]);
+    expect(compiled.headers).toEqual(["x-session-id"]);
+  });
+
+  it("creates the producers that plugins need, in the order in which they run", () => {
+    const compiled = compilePolicy(
+      {
+        ...config([plugin("prefix-cache-scorer")], [ref("prefix-cache-scorer")]),
+        plugins: [HANDLER, plugin("prefix-cache-scorer")],
+      },
+      registry,
+    );
+    expect(compiled.plugins.map(({ name }) => name)).toEqual([
+      "single-profile-handler",
+      "prefix-cache-scorer",
+      "approx-prefix-cache-producer",
+      "token-producer",
+    ]);
+    expect(compiled.prefixCache?.blockSizeTokens).toBe(64);
+  });
+
+  it("without a need for prefix matches there is no prefix cache, and one block at most is hashed", () => {
+    const compiled = compilePolicy({ ...config([QUEUE], [ref("queue-scorer")]), plugins: [HANDLER, QUEUE] }, registry);
+    expect(compiled.prefixCache).toBeUndefined();
+    expect(compiled.program).toMatchObject({ blockSize: 256, blocksMax: 1 });
+  });
+
+  it("the detector is the kernel's program", () => {
+    const given = { ...config([plugin("utilization-detector")], []), saturationDetector: "utilization-detector" };
+    expect(compilePolicy(given as PolicyConfig, registry).program.detector).toMatchObject({
+      op: layout.DETECTOR_UTILIZATION,
+    });
+    expect(compilePolicy(config([], []), registry).program.detector).toBeUndefined();
+  });
+
+  it("a profile handler inside of a profile has no effect", () => {
+    const compiled = compilePolicy(config([QUEUE], [ref("single-profile-handler"), ref("queue-scorer")]), registry);
+    expect(compiled.profiles[0]?.scorers).toHaveLength(1);
+  });
+});
+
 describe("a configuration that cannot be used", () => {
   const CASES: readonly { name: string; given: SchedulingConfig; fault: string | RegExp }[] = [
     {
       name: "an unknown type",
       given: config([plugin("qeue-scorer")], []),
-      fault: /^plugins\[2\]: plugin type "qeue-scorer" is not known; known types: .*\bqueue-scorer\b/,
+      fault: 'plugins[2]: plugin type "qeue-scorer" is not known; did you mean "queue-scorer"?',
     },
     {
       name: "an unknown parameter",
-      given: config([plugin("queue-scorer", { parameters: { treshold: 1 } })], []),
-      fault: /^plugins\[2\] \(queue-scorer\): parameters: .*"treshold"/,
+      given: config([plugin("load-aware-scorer", { parameters: { treshold: 1 } })], []),
+      fault: /^plugins\[2\] \(load-aware-scorer\): parameters: .*"treshold"/,
     },
     {
       name: "a parameter of the wrong type",
@@ -165,8 +265,8 @@ describe("a configuration that cannot be used", () => {
     },
     {
       name: "parameters that are a list",
-      given: config([plugin("queue-scorer", { parameters: [] })], []),
-      fault: /^plugins\[2\] \(queue-scorer\): parameters: /,
+      given: config([plugin("load-aware-scorer", { parameters: [] })], []),
+      fault: /^plugins\[2\] \(load-aware-scorer\): parameters: /,
     },
     {
       name: "two plugins of one name",
@@ -182,11 +282,6 @@ describe("a configuration that cannot be used", () => {
       name: "two profile handlers",
       given: config([plugin("single-profile-handler", { name: "second" })], []),
       fault: 'plugins has two profile handlers, "single-profile-handler" and "second"; keep one',
-    },
-    {
-      name: "no producer of prefix matches",
-      given: { ...config([], []), plugins: [HANDLER] },
-      fault: "plugins has no producer of prefix matches; add one of type approx-prefix-cache-producer",
     },
     {
       name: "two profiles",
@@ -209,19 +304,14 @@ describe("a configuration that cannot be used", () => {
       given: config([QUEUE], [ref("queue-scorer"), ref("queue")]),
       fault:
         'schedulingProfiles "default".plugins[1]: pluginRef "queue" is not the name of a plugin; ' +
-        "names: single-profile-handler, approx-prefix-cache-producer, queue-scorer",
+        "names: single-profile-handler, approx-prefix-cache-producer, queue-scorer, token-producer",
     },
     {
       name: "a producer in a profile",
       given: config([], [ref("approx-prefix-cache-producer")]),
       fault:
         'schedulingProfiles "default".plugins[0]: "approx-prefix-cache-producer" is a producer; ' +
-        "a profile lists scorers and one picker",
-    },
-    {
-      name: "a profile handler in a profile",
-      given: config([], [ref("single-profile-handler")]),
-      fault: /"single-profile-handler" is a profile-handler; a profile lists scorers and one picker$/,
+        "a profile lists filters, scorers and one picker",
     },
     {
       name: "two pickers",
@@ -246,7 +336,76 @@ describe("a configuration that cannot be used", () => {
       ),
       fault: 'schedulingProfiles "default" has 17 scorers; at most 16 can be used',
     },
+    {
+      name: "more filters than a decision can hold",
+      given: config(
+        [plugin("decode-filter")],
+        Array.from({ length: layout.FILTERS_MAX + 1 }, () => ref("decode-filter")),
+      ),
+      fault: 'schedulingProfiles "default" has 17 filters; at most 16 can be used',
+    },
+    {
+      name: "two producers of prefix matches",
+      given: config([plugin("approx-prefix-cache-producer", { name: "second" })], []),
+      fault:
+        'plugins has two producers of prefix matches, "approx-prefix-cache-producer" and "second"; ' +
+        "endpoints are judged by one, keep one",
+    },
+    {
+      name: "two producers of in-flight load",
+      given: config(
+        ["a", "b"].map((name) => plugin("inflight-load-producer", { name })),
+        [],
+      ),
+      fault: /^plugins has two producers of in-flight load, "a" and "b"; /,
+    },
+    {
+      name: "a saturation detector that is none",
+      given: { ...config([QUEUE], []), saturationDetector: "queue-scorer" } as PolicyConfig,
+      fault: '"queue-scorer" is not the name of a saturation detector',
+    },
+    {
+      name: "a producer that is named and does not exist",
+      given: config([plugin("prefix-cache-scorer", { parameters: { prefixMatchInfoProducerName: "gone" } })], []),
+      fault:
+        /^plugin "prefix-cache-scorer" takes prefixMatch from "gone", which is not the name of a plugin; these do: /,
+    },
+    {
+      name: "more selections by request than the kernel has room for",
+      given: config(
+        HEADERS.map((headerName) =>
+          plugin("header-label-affinity-scorer", { name: headerName, parameters: { headerName, labelKey: "a" } }),
+        ),
+        HEADERS.map((name) => ref(name)),
+      ),
+      fault: "the profiles need more than 4 selections by request; use fewer plugins",
+    },
   ];
+
+  it("says the path of what is at fault, for whoever knows the document", () => {
+    const pathOf = (given: SchedulingConfig): unknown => {
+      try {
+        compilePolicy(given, registry);
+      } catch (error) {
+        return (error as ConfigError).path;
+      }
+      return "none";
+    };
+    const origin = { kind: "document", path: ["plugins", 7] } as const;
+    expect([
+      pathOf(config([plugin("nothing", { origin })], [])),
+      pathOf(config([plugin("load-aware-scorer", { origin, parameters: { a: 1 } })], [])),
+      pathOf(config([QUEUE], [ref("gone")])),
+      pathOf(config([QUEUE], [ref("queue-scorer", Number.NaN)])),
+      pathOf({ ...config([], []), schedulingProfiles: [] }),
+    ]).toEqual([
+      ["plugins", 7, "type"],
+      ["plugins", 7, "parameters"],
+      ["schedulingProfiles", 0, "plugins", 0, "pluginRef"],
+      ["schedulingProfiles", 0, "plugins", 0, "weight"],
+      ["schedulingProfiles"],
+    ]);
+  });
 
   it.each(CASES)("$name", ({ given, fault }) => {
     if (typeof fault === "string") expect(faultOf(given)).toBe(fault);

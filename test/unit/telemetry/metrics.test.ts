@@ -171,13 +171,18 @@ describe("metrics", () => {
       scrapesFailed: 2,
       becameReachable: 3,
       becameUnreachable: 4,
+      endpointsFileReloads: 8,
+      endpointsFileFaults: 9,
       shardRestarts: 5,
       indexWriterRestarts: 6,
+      tlsHandshakesFailed: 7,
     };
     const { samples } = await scrape(fleetOf(), control);
     expect(values(samples, "endpoint_picker_scrapes_total")).toEqual({ success: 1, failure: 2 });
     expect(values(samples, "endpoint_picker_endpoint_transitions_total")).toEqual({ reachable: 3, unreachable: 4 });
+    expect(values(samples, "endpoint_picker_endpoints_file_reads_total")).toEqual({ success: 8, failure: 9 });
     expect(values(samples, "endpoint_picker_thread_restarts_total")).toEqual({ shard: 5, "index-writer": 6 });
+    expect(values(samples, "endpoint_picker_tls_handshakes_failed_total")).toEqual({ "": 7 });
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
   });
 

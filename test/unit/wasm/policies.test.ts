@@ -1,19 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
-import { PICKER_OPS, type PolicyProgram, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
+import { PICKER_OPS, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
+import { type PolicyChanges, testPolicy } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, testKernel } from "../../support/kernel.ts";
 
-const program: PolicyProgram = {
-  blockSize: 256,
-  blocksMax: 2_048,
-  tokenSize: 4,
-  staleMs: 2_000,
-  picker: PICKER_OPS.maxScore,
-  targetsMax: 1,
-  scorers: [{ program: { op: SCORER_OPS.prefixCache, parameters: [0.5, 8_192] }, weight: 3 }],
-};
 const scorer = { program: { op: SCORER_OPS.queueDepth }, weight: 1 };
+const filter = { op: layout.FILTER_HEALTHY };
+const program = testPolicy([scorer]);
+const FULL_PROGRAM = { op: SCORER_OPS.noHitLru, parameters: [1, 2, 3, 4, 5, 6], mask: 31, column: 63, operand: 62 };
+const profile = { filters: [filter], scorers: [scorer], picker: PICKER_OPS.random, targetsMax: 3 };
 
 describe("policy table", () => {
   it("a policy becomes the active one when it is published, and its number is what requests keep", () => {
@@ -32,70 +28,193 @@ describe("policy table", () => {
     expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 0, 1]);
   });
 
+  it("what belongs to a number is prepared before the number becomes active", () => {
+    const { memory, kernel } = testKernel(KERNEL_BUILDS[0]);
+    const table = new PolicyTable(memory);
+    const shard = new ShardMemory(memory, kernel, 0);
+    const seen: number[][] = [];
+    for (let round = 0; round < 3; round++) {
+      table.publish(program, (number) => {
+        seen.push([number, shard.activePolicy]);
+      });
+    }
+    expect(seen).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 1],
+    ]);
+  });
+
   it("every field stands where the layout says", () => {
     const { memory, view } = testKernel(KERNEL_BUILDS[0]);
     const table = new PolicyTable(memory);
     table.publish(program);
-    table.publish({ ...program, blockSize: 512, blocksMax: 7, tokenSize: 3, staleMs: 9, targetsMax: 4 });
+    table.publish({
+      blockSize: 512,
+      blocksMax: 7,
+      tokenSize: 3,
+      staleMs: 9,
+      outputRatio: 1.5,
+      outputTokensMax: Number.POSITIVE_INFINITY,
+      detector: { op: layout.DETECTOR_CONCURRENCY, parameters: [100, 1e6] },
+      profiles: [profile, { ...profile, scorers: [scorer, { program: FULL_PROGRAM, weight: -2.5 }] }],
+    });
     const base = layout.POLICIES + layout.POLICY_STRIDE;
-    const fields = [
-      layout.POLICY_BLOCK_SIZE,
-      layout.POLICY_BLOCKS_MAX,
-      layout.POLICY_TOKEN_SIZE,
-      layout.POLICY_STALE_MS,
-      layout.POLICY_PICKER,
-      layout.POLICY_TARGETS_MAX,
-      layout.POLICY_SCORER_COUNT,
-    ].map((offset) => view.getUint32(base + offset, true));
-    expect(fields).toEqual([512, 7, 3, 9, layout.PICKER_MAX_SCORE, 4, 1]);
-    const first = base + layout.POLICY_SCORERS;
-    expect(view.getUint32(first + layout.SCORER_OP, true)).toBe(layout.SCORER_PREFIX_CACHE);
-    const numbers = [layout.SCORER_WEIGHT, layout.SCORER_PARAMETER0, layout.SCORER_PARAMETER1];
-    expect(numbers.map((offset) => view.getFloat64(first + offset, true))).toEqual([3, 0.5, 8_192]);
+    const u32s = (from: number, offsets: readonly number[]): number[] =>
+      offsets.map((offset) => view.getUint32(from + offset, true));
+    expect(
+      u32s(base, [
+        layout.POLICY_BLOCK_SIZE,
+        layout.POLICY_BLOCKS_MAX,
+        layout.POLICY_TOKEN_SIZE,
+        layout.POLICY_STALE_MS,
+        layout.POLICY_OUTPUT_TOKENS_MAX,
+        layout.POLICY_PROFILE_COUNT,
+        layout.POLICY_FLAGS,
+      ]),
+    ).toEqual([512, 7, 3, 9, 2 ** 32 - 1, 2, layout.POLICY_NOTES_COLD_PICKS]);
+    expect(view.getFloat64(base + layout.POLICY_OUTPUT_RATIO, true)).toBe(1.5);
+    expect(u32s(base + layout.POLICY_DETECTOR, [layout.PROGRAM_OP])).toEqual([layout.DETECTOR_CONCURRENCY]);
+    const second = base + layout.POLICY_PROFILES + layout.PROFILE_STRIDE;
+    expect(
+      u32s(second, [
+        layout.PROFILE_PICKER,
+        layout.PROFILE_TARGETS_MAX,
+        layout.PROFILE_FILTER_COUNT,
+        layout.PROFILE_SCORER_COUNT,
+        layout.PROFILE_FILTERS + layout.PROGRAM_OP,
+      ]),
+    ).toEqual([layout.PICKER_RANDOM, 3, 1, 2, layout.FILTER_HEALTHY]);
+    const last = second + layout.PROFILE_SCORERS + layout.PROGRAM_STRIDE;
+    expect(u32s(last, [layout.PROGRAM_OP, layout.PROGRAM_MASK, layout.PROGRAM_COLUMN, layout.PROGRAM_OPERAND])).toEqual(
+      [layout.SCORER_NO_HIT_LRU, 31, 63, 62],
+    );
+    const numbers = [0, 1, 2, 3, 4, 5].map((index) =>
+      view.getFloat64(last + layout.PROGRAM_PARAMETERS + index * 8, true),
+    );
+    expect([view.getFloat64(last + layout.PROGRAM_WEIGHT, true), ...numbers]).toEqual([-2.5, 1, 2, 3, 4, 5, 6]);
   });
 
-  it.each([
-    { name: "the smallest of all", policy: { blockSize: 64, blocksMax: 1, tokenSize: 1, scorers: [] } },
+  it("nothing of the policy that had the number before is left", () => {
+    const { memory, bytes } = testKernel(KERNEL_BUILDS[0]);
+    const table = new PolicyTable(memory);
+    const record = (): Uint8Array => bytes.slice(layout.POLICIES, layout.POLICIES + layout.POLICY_PROFILES);
+    table.publish(program);
+    const fresh = record();
+    table.publish({ ...program, detector: FULL_PROGRAM, outputRatio: 3 });
+    for (let number = 2; number < layout.POLICIES_MAX; number++) table.publish(program);
+    table.publish({ ...program, detector: FULL_PROGRAM, outputRatio: 3 });
+    expect(record()).not.toEqual(fresh);
+    for (let number = 1; number < layout.POLICIES_MAX; number++) table.publish(program);
+    expect(table.publish(program)).toBe(0);
+    expect(record()).toEqual(fresh);
+  });
+
+  it.each<{ name: string; changes: PolicyChanges }>([
+    { name: "the smallest of all", changes: { blockSize: 64, blocksMax: 1, tokenSize: 1 } },
     {
       name: "the largest of all",
-      policy: {
+      changes: {
         blockSize: layout.BLOCK_SIZE_MAX,
         blocksMax: layout.BLOCKS_MAX,
-        targetsMax: layout.TARGETS_MAX,
-        scorers: Array.from({ length: layout.SCORERS_MAX }, () => scorer),
+        profiles: Array.from({ length: layout.PROFILES_MAX }, () => ({
+          filters: Array.from({ length: layout.FILTERS_MAX }, () => filter),
+          scorers: Array.from({ length: layout.SCORERS_MAX }, () => scorer),
+          picker: PICKER_OPS.weightedRandom,
+          targetsMax: layout.TARGETS_MAX,
+        })),
       },
     },
-  ])("$name can be published", ({ policy }) => {
+  ])("$name can be published", ({ changes }) => {
     const table = new PolicyTable(testKernel(KERNEL_BUILDS[0]).memory);
-    expect(table.publish({ ...program, ...policy })).toBe(0);
+    expect(table.publish(testPolicy([], changes))).toBe(0);
   });
 
-  it.each<{ name: string; policy: Partial<PolicyProgram>; message: string }>([
-    { name: "too small a block", policy: { blockSize: 60 }, message: "block size 60" },
-    { name: "too large a block", policy: { blockSize: layout.BLOCK_SIZE_MAX + 4 }, message: "block size 4100" },
-    { name: "a block of a part of a token", policy: { blockSize: 258 }, message: "block size 258" },
-    { name: "no blocks", policy: { blocksMax: 0 }, message: "blocksMax 0" },
-    { name: "too many blocks", policy: { blocksMax: layout.BLOCKS_MAX + 1 }, message: "blocksMax 2049" },
-    { name: "tokens of no bytes", policy: { tokenSize: 0 }, message: "token size 0" },
-    { name: "no targets", policy: { targetsMax: 0 }, message: "targetsMax 0" },
-    { name: "too many targets", policy: { targetsMax: layout.TARGETS_MAX + 1 }, message: "targetsMax 17" },
-    {
-      name: "too many scorers",
-      policy: { scorers: Array.from({ length: layout.SCORERS_MAX + 1 }, () => scorer) },
-      message: "17 scorers",
-    },
+  it.each<{ name: string; changes: PolicyChanges; message: string }>([
+    { name: "too small a block", changes: { blockSize: 60 }, message: "block size 60" },
+    { name: "too large a block", changes: { blockSize: layout.BLOCK_SIZE_MAX + 4 }, message: "block size 4100" },
+    { name: "a block of a part of a token", changes: { blockSize: 258 }, message: "block size 258" },
+    { name: "no blocks", changes: { blocksMax: 0 }, message: "blocksMax 0" },
+    { name: "too many blocks", changes: { blocksMax: layout.BLOCKS_MAX + 1 }, message: "blocksMax 2049" },
+    { name: "tokens of no bytes", changes: { tokenSize: 0 }, message: "token size 0" },
+    { name: "a negative output ratio", changes: { outputRatio: -1 }, message: "output ratio -1" },
+    { name: "no profiles", changes: { profiles: [] }, message: "0 profiles" },
+    { name: "too many profiles", changes: { profiles: Array(9).fill(profile) }, message: "9 profiles" },
+    { name: "no targets", changes: { targetsMax: 0 }, message: "targetsMax 0" },
+    { name: "too many targets", changes: { targetsMax: layout.TARGETS_MAX + 1 }, message: "targetsMax 17" },
+    { name: "too many filters", changes: { filters: Array(17).fill(filter) }, message: "17 filters" },
+    { name: "too many scorers", changes: { scorers: Array(17).fill(scorer) }, message: "17 scorers" },
     {
       name: "a weight that is no number",
-      policy: { scorers: [{ ...scorer, weight: Number.NaN }] },
+      changes: { scorers: [{ ...scorer, weight: Number.NaN }] },
       message: "weight NaN",
     },
-  ])("$name is a programmer's error, and the active policy stays", ({ policy, message }) => {
+    { name: "too many parameters", changes: { filters: [{ op: 1, parameters: Array(7).fill(0) }] }, message: "7 par" },
+    { name: "a NaN parameter", changes: { filters: [{ op: 1, parameters: [Number.NaN] }] }, message: "NaN" },
+    { name: "a mask that is none", changes: { filters: [{ op: 1, mask: 32 }] }, message: "mask 32" },
+    { name: "a column that is none", changes: { detector: { op: 1, column: 64 } }, message: "column 64" },
+    { name: "an operand that is none", changes: { filters: [{ op: 1, operand: -1 }] }, message: "operand -1" },
+  ])("$name is a programmer's error, and the active policy stays", ({ changes, message }) => {
     const { memory, kernel } = testKernel(KERNEL_BUILDS[0]);
     const table = new PolicyTable(memory);
     table.publish(program);
     table.publish(program);
-    expect(() => table.publish({ ...program, ...policy })).toThrow(message);
+    const { scorers = [], ...others } = changes;
+    expect(() => table.publish(testPolicy(scorers, others))).toThrow(message);
     expect(new ShardMemory(memory, kernel, 0).activePolicy).toBe(1);
     expect(table.publish(program)).toBe(2);
+  });
+});
+
+describe("policies that requests hold", () => {
+  function setUp(): { table: PolicyTable; shards: ShardMemory[]; reset: (shard: number) => void } {
+    const { memory, kernel } = testKernel(KERNEL_BUILDS[0], { shardCount: 2 });
+    const shards = [0, 1].map((shard) => new ShardMemory(memory, kernel, shard));
+    return { table: new PolicyTable(memory), shards, reset: (shard) => kernel.resetShard(shard) };
+  }
+
+  it("keep their number until the last request of any shard has returned it", () => {
+    const { table, shards } = setUp();
+    table.publish(program);
+    const held = shards.map((shard) => shard.holdPolicy());
+    expect(held).toEqual([0, 0]);
+    for (let number = 1; number < layout.POLICIES_MAX; number++) expect(table.publish(program)).toBe(number);
+    expect(table.publish(program)).toBe(1);
+    shards[0]?.releasePolicy(0);
+    for (const expected of [2, 3, 4, 5, 6, 7, 1]) expect(table.publish(program)).toBe(expected);
+    shards[1]?.releasePolicy(0);
+    for (const expected of [2, 3, 4, 5, 6, 7, 0]) expect(table.publish(program)).toBe(expected);
+  });
+
+  it("leave nothing to publish under when all are held, until one is returned", () => {
+    const { table, shards } = setUp();
+    for (let number = 0; number < layout.POLICIES_MAX; number++) {
+      table.publish(program);
+      expect(shards[number % 2]?.holdPolicy()).toBe(number);
+    }
+    const prepared: number[] = [];
+    expect(table.publish(program, (number) => prepared.push(number))).toBeUndefined();
+    expect(shards[0]?.activePolicy).toBe(7);
+    shards[1]?.releasePolicy(5);
+    expect(table.publish(program, (number) => prepared.push(number))).toBe(5);
+    expect(prepared).toEqual([5]);
+  });
+
+  it("are returned by the control thread when a shard has died", () => {
+    const { table, shards, reset } = setUp();
+    for (let number = 0; number < layout.POLICIES_MAX; number++) {
+      table.publish(program);
+      shards[0]?.holdPolicy();
+    }
+    expect(table.publish(program)).toBeUndefined();
+    reset(0);
+    expect(table.publish(program)).toBe(0);
+  });
+
+  it("cannot be returned by who does not hold them", () => {
+    const { table, shards } = setUp();
+    table.publish(program);
+    shards[0]?.holdPolicy();
+    expect(() => shards[1]?.releasePolicy(0)).toThrow("policy 0 is released but not held");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
 import type { ShardMemory } from "../../../src/wasm/shard-memory.ts";
-import { BLOCK_SIZE, endpoint, NOW_MS, type TestFleet, testFleet } from "../../support/fleet.ts";
+import { BLOCK_SIZE, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { promptKeys, userText } from "../../support/prompt-keys.ts";
 
@@ -147,7 +147,7 @@ describe.each(KERNEL_BUILDS)("feeding a body (%s build)", (build) => {
     const large = shard.acquireWindow(layout.API_OPENAI_CHAT, policy) ?? -1;
     expect(shard.feed(large, Buffer.from(chat("x".repeat(2_000))), true)).toBeUndefined();
     const blockCounts = [fleet.request(window), { ...fleet.request(large), policy }].map(
-      (request) => shard.decide([request], NOW_MS, { withScores: false })[0]?.blockCount,
+      (request) => fleet.decide([request])[0]?.blockCount,
     );
     expect(blockCounts).toEqual([8, 2]);
   });
@@ -155,18 +155,18 @@ describe.each(KERNEL_BUILDS)("feeding a body (%s build)", (build) => {
 
 describe.each(KERNEL_BUILDS)("picks of a shard (%s build)", (build) => {
   it("scores are read back only when asked for", () => {
-    const { fleet, shard } = setUp(build);
+    const { fleet } = setUp(build);
     const policy = fleet.publish([{ program: { op: layout.SCORER_QUEUE_DEPTH }, weight: 2 }]);
     const request = { ...fleet.request(), policy };
-    expect(shard.decide([request], NOW_MS, { withScores: true })[0]?.scores).toEqual([1]);
-    expect(shard.decide([request], NOW_MS, { withScores: false })[0]?.scores).toEqual([]);
+    expect(fleet.decide([request], { withScores: true })[0]?.scores).toEqual([1]);
+    expect(fleet.decide([request], { withScores: false })[0]?.scores).toEqual([]);
   });
 
   it("a pick without limits does not inherit those of the pick before it", () => {
-    const { fleet, shard } = setUp(build);
+    const { fleet } = setUp(build);
     const nowhere = { ...fleet.request(), addresses: [] };
-    const picks = shard.decide([nowhere, fleet.request()], NOW_MS, { withScores: false });
-    const again = shard.decide([fleet.request(), nowhere], NOW_MS, { withScores: false });
+    const picks = fleet.decide([nowhere, fleet.request()]);
+    const again = fleet.decide([fleet.request(), nowhere]);
     expect([...picks, ...again].map((pick) => pick?.slot)).toEqual([undefined, 0, 0, undefined]);
   });
 

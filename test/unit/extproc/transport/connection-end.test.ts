@@ -3,6 +3,7 @@ import { systemClock } from "../../../../src/base/clock.ts";
 import { STREAMS_PER_CONNECTION_MAX } from "../../../../src/extproc/transport/connection-end.ts";
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
 import type { CloseReason, Transport } from "../../../../src/extproc/transport/transport.ts";
+import { createSelfSignedCertificate } from "../../../../src/platform/self-signed-certificate.ts";
 import { encodeTrailersResponse } from "../../../../src/wire/ext-proc/response-encoder.ts";
 import { connectRaw, frames, type RawConnection } from "../../../support/raw-ext-proc.ts";
 import { closeWires, startWire } from "../../../support/test-wire.ts";
@@ -19,8 +20,16 @@ afterEach(async () => {
 
 const MESSAGE = frames({ kind: "requestTrailers", headers: [] });
 
+/** Plaintext and TLS, which takes another way through the sockets. */
+const WAYS = [
+  { way: "plaintext", isSecure: false },
+  { way: "TLS", isSecure: true },
+] as const;
+
+const KEY_PAIR = createSelfSignedCertificate(["127.0.0.1"], systemClock);
+
 /** A transport whose handler answers each message and ends when its client does. */
-async function startTransport(options: { keepAliveMs?: number } = {}) {
+async function startTransport({ isSecure, ...options }: { isSecure: boolean; keepAliveMs?: number }) {
   let openCount = 0;
   const closed: CloseReason[] = [];
   const transport = await listenGrpcJs({
@@ -29,6 +38,7 @@ async function startTransport(options: { keepAliveMs?: number } = {}) {
     reusePort: false,
     messageSizeMax: 65_536,
     clock: systemClock,
+    ...(isSecure && { tls: { keyPair: KEY_PAIR, minVersion: "TLSv1.2" } }),
     ...options,
     open(stream) {
       openCount++;
@@ -43,16 +53,16 @@ async function startTransport(options: { keepAliveMs?: number } = {}) {
   return { transport, closed, openCount: () => openCount };
 }
 
-async function connect(port: number): Promise<RawConnection> {
-  const connection = await connectRaw(port);
+async function connect(port: number, isSecure: boolean): Promise<RawConnection> {
+  const connection = await connectRaw(port, { isSecure });
   connections.push(connection);
   return connection;
 }
 
-describe("a connection", () => {
+describe.each(WAYS)("a connection, $way,", ({ isSecure }) => {
   it(`that has had ${STREAMS_PER_CONNECTION_MAX} streams is to be replaced; its open streams go on`, async () => {
-    const { transport, openCount } = await startTransport();
-    const connection = await connect(transport.port);
+    const { transport, openCount } = await startTransport({ isSecure });
+    const connection = await connect(transport.port, isSecure);
     const lasting = connection.open();
     await lasting.write(MESSAGE);
     await lasting.answered(1);
@@ -75,9 +85,9 @@ describe("a connection", () => {
   });
 
   it("that is to be replaced takes the streams that its client begins before it hears of that", async () => {
-    const { transport, openCount } = await startTransport();
+    const { transport, openCount } = await startTransport({ isSecure });
     const wire = await startWire(transport.port);
-    const connection = await connect(wire.port);
+    const connection = await connect(wire.port, isSecure);
     const streams = Array.from({ length: STREAMS_PER_CONNECTION_MAX - 1 }, () => connection.open());
     await until("all but one are open", () => openCount() === STREAMS_PER_CONNECTION_MAX - 1);
     wire.hold();
@@ -92,9 +102,9 @@ describe("a connection", () => {
   });
 
   it("that was lost without a word is noticed, and its streams are over", async () => {
-    const { transport, closed } = await startTransport({ keepAliveMs: 50 });
+    const { transport, closed } = await startTransport({ isSecure, keepAliveMs: 50 });
     const wire = await startWire(transport.port);
-    const connection = await connect(wire.port);
+    const connection = await connect(wire.port, isSecure);
     const stream = connection.open();
     await stream.write(MESSAGE);
     await stream.answered(1);
@@ -104,13 +114,13 @@ describe("a connection", () => {
   });
 
   it("that is silent but there is kept", async () => {
-    const { transport, closed } = await startTransport({ keepAliveMs: 20 });
-    const connection = await connect(transport.port);
+    const { transport, closed } = await startTransport({ isSecure, keepAliveMs: 20 });
+    const connection = await connect(transport.port, isSecure);
     const stream = connection.open();
     await stream.write(MESSAGE);
     await stream.answered(1);
     const bytesBefore = connection.socket.bytesRead;
-    // Each question has 17 bytes.
+    // Each question has 17 bytes, more with TLS around it.
     await until("it was asked ten times", () => connection.socket.bytesRead >= bytesBefore + 170);
     expect(closed).toEqual([]);
     await stream.write(MESSAGE);
@@ -118,11 +128,11 @@ describe("a connection", () => {
   });
 });
 
-describe("draining", () => {
+describe.each(WAYS)("draining, $way,", ({ isSecure }) => {
   it("takes the streams that a client begins before it hears of that, and serves them", async () => {
-    const { transport, openCount } = await startTransport();
+    const { transport, openCount } = await startTransport({ isSecure });
     const wire = await startWire(transport.port);
-    const connection = await connect(wire.port);
+    const connection = await connect(wire.port, isSecure);
     const first = connection.open();
     await first.write(MESSAGE);
     await first.answered(1);

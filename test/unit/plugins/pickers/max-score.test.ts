@@ -9,7 +9,7 @@ import { kvCacheUtilizationScorer } from "../../../../src/plugins/scorers/kv-cac
 import { layout } from "../../../../src/wasm/layout.ts";
 import type { PickRequest } from "../../../../src/wasm/shard-memory.ts";
 import { tieDraw } from "../../../support/decision-model.ts";
-import { type EndpointLoad, endpoint, NOW_MS, type TestFleet, testFleet } from "../../../support/fleet.ts";
+import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "../../../support/fleet.ts";
 import { KERNEL_BUILDS } from "../../../support/kernel.ts";
 import { createPlugin, scorerProgram } from "../../../support/plugins.ts";
 
@@ -23,9 +23,9 @@ function picksOf(fleet: TestFleet, seeds: readonly (readonly [low: number, high:
   const [shard] = fleet.shards;
   return seeds.map(([seedLow, seedHigh]) => {
     const request: PickRequest = { ...fleet.request(), seedLow, seedHigh };
-    const picked = shard?.decide([request], NOW_MS, { withScores: false })[0];
-    if (shard === undefined || picked === undefined) throw new Error("no endpoint was picked");
-    shard.release(picked);
+    const [picked] = fleet.decide([request]);
+    if (picked === undefined) throw new Error("no endpoint was picked");
+    shard?.release(picked);
     return picked.slot;
   });
 }
@@ -95,8 +95,8 @@ describe.each(KERNEL_BUILDS)("max-score-picker (%s build)", (build) => {
       if (picked !== undefined) used.shards[before % 2]?.release(picked);
     }
     const requests = Array.from({ length: 100 }, () => fresh.request(undefined, prng.nextU32()));
-    const expected = fresh.shards[0]?.decide(requests, NOW_MS, { withScores: true });
-    expect(used.shards[1]?.decide(requests, NOW_MS, { withScores: true }), `seed ${seed}`).toEqual(expected);
+    const expected = fresh.decide(requests);
+    expect(used.decide(requests, { shard: 1 }), `seed ${seed}`).toEqual(expected);
   });
 });
 

@@ -75,7 +75,7 @@ describe.each(KERNEL_BUILDS)("queue-scorer (%s build)", (build) => {
   it("a burst spreads evenly before any scrape", () => {
     const fleet = testFleet(build, queues(0, 0, 0, 0), scorers);
     const requests = Array.from({ length: 200 }, (_, index) => fleet.request(undefined, index));
-    const picks = fleet.shards[0]?.decide(requests, NOW_MS, { withScores: false }) ?? [];
+    const picks = fleet.decide(requests, { withScores: false }) ?? [];
     const counts = [0, 0, 0, 0];
     for (const pick of picks) counts[pick?.slot ?? -1] = (counts[pick?.slot ?? -1] ?? 0) + 1;
     expect(counts).toEqual([50, 50, 50, 50]);

@@ -1,0 +1,26 @@
+/**
+ * Natural logarithm. The standard library's has tables, and tables are data segments, which this module must not have.
+ * x = m × 2^e with m in [√½, √2); ln m = 2 × atanh(s) = 2 × (s + s³/3 + s⁵/5 + …), s = (m − 1) / (m + 1). As |s| <
+ * 0.172, the terms that are left out are below 2^-53 of the sum.
+ */
+
+const LN_2: f64 = 0.6931471805599453;
+const SQRT_2: f64 = 1.4142135623730951;
+/** Highest power of s² that counts. */
+const TERMS: u32 = 11;
+
+/** ln x of a positive normal number. */
+export function naturalLog(x: f64): f64 {
+  const bits = reinterpret<u64>(x);
+  let exponent = <i32>((bits >> 52) & 0x7ff) - 1023;
+  let mantissa = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (mantissa > SQRT_2) {
+    mantissa *= 0.5;
+    exponent++;
+  }
+  const s = (mantissa - 1) / (mantissa + 1);
+  const square = s * s;
+  let sum: f64 = 0;
+  for (let term = TERMS; term > 0; term--) sum = (sum + 1 / <f64>(2 * term + 1)) * square;
+  return <f64>exponent * LN_2 + 2 * s * (1 + sum);
+}

@@ -1,0 +1,8 @@
+/** The bare server as a program: prints its port, ends on a signal. `--unlimited-streams` keeps connections for ever. */
+import { endOnSignal } from "../../src/platform/signals.ts";
+import { startBareServer } from "./bare-server.ts";
+
+const limitsStreams = !process.argv.includes("--unlimited-streams");
+const server = await startBareServer({ port: 0, limitsStreams });
+endOnSignal(() => server.close());
+console.log(JSON.stringify({ port: server.port }));

@@ -1,0 +1,134 @@
+/**
+ * The least that a picker on grpc-js can be: it takes the messages of an exchange as bytes and answers each with fixed
+ * bytes, as many and as large as a picker's. No prompt is read, no endpoint is known. What a picker costs beyond it is
+ * its own; what it costs itself is grpc-js and Node's HTTP/2.
+ */
+import type { Http2Server, ServerHttp2Session } from "node:http2";
+import { type AddressInfo, createServer } from "node:net";
+import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { limitStreams } from "../../src/extproc/transport/connection-end.ts";
+import { decodeProcessingRequest } from "../../src/wire/ext-proc/request-decoder.ts";
+import {
+  encodeHeadersResponse,
+  encodeStreamedBodyResponse,
+  encodeTrailersResponse,
+} from "../../src/wire/ext-proc/response-encoder.ts";
+
+export interface BareServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface BareServerOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Tells clients to open a new connection now and then, as a picker does: Node takes 1,000 resets of one. */
+  readonly limitsStreams: boolean;
+}
+
+const PROCESS_METHOD = {
+  path: "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: (message: Buffer): Buffer => message,
+  requestDeserialize: (bytes: Buffer): Buffer => bytes,
+  responseSerialize: (message: Buffer): Buffer => message,
+  responseDeserialize: (bytes: Buffer): Buffer => bytes,
+} as const;
+
+/** Bytes of a body per answer: a picker's. */
+const PIECE_SIZE = 62_000;
+const CHUNK_SIZE = 230;
+
+const ENDPOINT = { name: "x-gateway-destination-endpoint", value: "192.0.2.1:8000" };
+const REQUEST_HEADERS_ANSWER: Buffer = encodeHeadersResponse("request", {
+  setHeaders: [ENDPOINT],
+  clearRouteCache: true,
+  dynamicMetadata: { "envoy.lb": { [ENDPOINT.name]: ENDPOINT.value } },
+});
+const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", {
+  setHeaders: [{ name: "x-went-into-resp-headers", value: "true" }],
+});
+const CHUNK_ANSWER: Buffer = encodeStreamedBodyResponse("response", Buffer.alloc(CHUNK_SIZE, " "), false);
+const RESPONSE_END_ANSWER: Buffer = encodeStreamedBodyResponse("response", Buffer.alloc(0), true);
+const REQUEST_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("request");
+const RESPONSE_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("response");
+
+/** Listens on the loopback interface. */
+export async function startBareServer({ port, limitsStreams }: BareServerOptions): Promise<BareServer> {
+  const grpcServer = new Server({
+    "grpc.max_receive_message_length": -1,
+    "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
+  });
+  grpcServer.addService({ process: PROCESS_METHOD }, { process: serve });
+  const injector = grpcServer.createConnectionInjector(ServerCredentials.createInsecure());
+  const http2Servers = Reflect.get(grpcServer, "http2Servers") as Map<Http2Server, unknown>;
+  const [http2Server] = [...http2Servers.keys()];
+  const listener = createServer({ noDelay: true }, (socket) => {
+    http2Server?.once("session", (session: ServerHttp2Session) => {
+      if (limitsStreams) limitStreams({ socket, session });
+    });
+    injector.injectConnection(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen({ host: "127.0.0.1", port }, resolve);
+  });
+  return {
+    port: (listener.address() as AddressInfo).port,
+    async close() {
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
+      injector.destroy();
+      grpcServer.forceShutdown();
+      await closed;
+    },
+  };
+}
+
+function serve(call: ServerDuplexStream<Buffer, Buffer>): void {
+  let bodySize = 0;
+  call.on("data", (bytes: Buffer) => {
+    const message = decodeProcessingRequest(bytes);
+    switch (message.kind) {
+      case "requestHeaders":
+        if (message.endOfStream) call.write(REQUEST_HEADERS_ANSWER);
+        break;
+      case "requestBody":
+        bodySize += message.body.length;
+        if (message.endOfStream) for (const answer of requestAnswers(bodySize)) call.write(answer);
+        break;
+      case "requestTrailers":
+        call.write(REQUEST_TRAILERS_ANSWER);
+        break;
+      case "responseHeaders":
+        call.write(RESPONSE_HEADERS_ANSWER);
+        break;
+      case "responseBody":
+        call.write(message.endOfStream ? RESPONSE_END_ANSWER : CHUNK_ANSWER);
+        break;
+      case "responseTrailers":
+        call.write(RESPONSE_TRAILERS_ANSWER);
+        break;
+      case "unknown":
+        break;
+    }
+  });
+  call.on("end", () => call.end());
+  call.on("error", () => undefined);
+}
+
+/** The headers' answer and the body's, by the body's size. Bodies of a run have one size. */
+const knownAnswers = new Map<number, readonly Buffer[]>();
+const KNOWN_SIZES_MAX = 64;
+
+function requestAnswers(bodySize: number): readonly Buffer[] {
+  const known = knownAnswers.get(bodySize);
+  if (known !== undefined) return known;
+  const answers = [REQUEST_HEADERS_ANSWER];
+  for (let start = 0; start < bodySize; start += PIECE_SIZE) {
+    const piece = Buffer.alloc(Math.min(PIECE_SIZE, bodySize - start), " ");
+    answers.push(encodeStreamedBodyResponse("request", piece, start + piece.length === bodySize));
+  }
+  if (knownAnswers.size < KNOWN_SIZES_MAX) knownAnswers.set(bodySize, answers);
+  return answers;
+}

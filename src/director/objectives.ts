@@ -1,0 +1,26 @@
+/**
+ * Objectives: names that clients put into a header, and the priorities that they stand for. The control thread reads
+ * them (a file, or InferenceObjective objects) and tells every shard the whole table when it changes.
+ */
+
+export interface Objective {
+  readonly name: string;
+  /** Higher goes first; below 0 a request may be shed. */
+  readonly priority: number;
+}
+
+/** Priority of a request whose objective is not known, or that names none: the Go picker's. */
+export const PRIORITY_DEFAULT = 0;
+
+export class ObjectiveTable {
+  #priorities: ReadonlyMap<string, number> = new Map();
+
+  /** Makes these the objectives. Of two with one name the last counts. */
+  replace(objectives: readonly Objective[]): void {
+    this.#priorities = new Map(objectives.map(({ name, priority }) => [name, priority]));
+  }
+
+  priorityOf(name: string | undefined): number {
+    return name === undefined ? PRIORITY_DEFAULT : (this.#priorities.get(name) ?? PRIORITY_DEFAULT);
+  }
+}
