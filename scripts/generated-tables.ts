@@ -19,6 +19,7 @@ import {
   poolMetricTable,
   requestMetricTable,
 } from "./tables/metrics.ts";
+import { pageTable } from "./tables/pages.ts";
 import { parserTable } from "./tables/parsers.ts";
 import { dataKeyTable, plannedPluginTable, pluginTable } from "./tables/plugins.ts";
 
@@ -41,6 +42,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/metrics.md", name: "later metrics", text: laterMetricTable },
   { document: "docs/errors.md", name: "errors", text: errorTable },
   { document: "docs/health.md", name: "degraded states", text: degradedStateTable },
+  { document: "docs/health.md", name: "pages", text: pageTable },
   { document: "docs/flags.md", name: "flags", text: flagTable },
   { document: "docs/flags.md", name: "exit codes", text: exitCodeTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },

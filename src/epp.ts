@@ -10,19 +10,23 @@ import { startHealthServer } from "./admin/health-server.ts";
 import { HealthState } from "./admin/health-state.ts";
 import type { Phase } from "./admin/pages/health.ts";
 import type { Clock } from "./base/clock.ts";
+import { ConfigError } from "./base/errors.ts";
 import type { Prng } from "./base/prng.ts";
-import { BUILTIN_PLUGINS } from "./builtins.ts";
-import { BLOCKS_PER_ENDPOINT_MAX, DEFAULT_CONFIG, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
+import type { EndpointPickerConfig } from "./config/config.ts";
+import { BLOCKS_PER_ENDPOINT_MAX, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { showConfig } from "./config/show.ts";
+import { loadBuiltInConfiguration } from "./configuration.ts";
 import type { Objective } from "./director/objectives.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { startFleet } from "./fleet.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
-import { PluginRegistry } from "./framework/registry.ts";
 import { startIndexWriter } from "./index-writer-thread.ts";
 import type { ParserType } from "./parsing/parser.ts";
+import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
-import { defaultScrapePlan } from "./scrape/default-plan.ts";
-import type { ScrapePlan } from "./scrape/scrape-plan.ts";
+import type { CompiledPolicy } from "./scheduling/compiled-policy.ts";
+import { compileScrapePlan, type PlanInstance, type ScrapePlan } from "./scrape/scrape-plan.ts";
 import type { FromShard, ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { loadServingCertificate, type SecureServing } from "./shards/serving-certificate.ts";
@@ -56,6 +60,7 @@ export interface EppOptions {
   /** Bounds of ext_proc messages from and to the proxy; see `ServingSettings`. */
   readonly messageReceiveSizeMax?: number | undefined;
   readonly messageSendSizeMax?: number | undefined;
+  /** Where endpoints come from, unless the configuration says so; empty for none. */
   readonly endpointsFile: string;
   /** Read the endpoints file again when it changes; it is when absent. */
   readonly watchEndpointsFile?: boolean;
@@ -64,8 +69,10 @@ export interface EppOptions {
   readonly scrapeBackOff?: boolean;
   /** Age at which a scraped value counts as unknown; `METRICS_STALE_MS` when absent. */
   readonly metricsStaleMs?: number;
-  /** What is scraped and how; every endpoint's metrics by its engine when absent. */
-  readonly scrapePlan?: ScrapePlan;
+  /** The built-in one when absent. */
+  readonly config?: LoadedConfig;
+  /** What removed flags say of scraping; nothing when absent. */
+  readonly legacyMetrics?: LegacyMetricFlags;
   /** As asked for; a Node that cannot share a port runs one, and the health details say so. */
   readonly shardCount: number;
   readonly streamWindowCount: number;
@@ -145,6 +152,8 @@ async function closeAll(closers: Closer[]): Promise<void> {
 
 async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const { clock, logger } = options;
+  const configuration = options.config ?? (await loadBuiltInConfiguration());
+  const { config, registry } = configuration;
   const degraded = new HealthDetails({ clock, logger });
   if (options.logLosses !== undefined) closers.push(reportLogLosses(options.logLosses, degraded, clock));
   const shardCount = listeningShards(options.shardCount, degraded);
@@ -175,22 +184,31 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     targetsMax: options.targetsMax,
   });
   closers.push(async () => policies.close());
-  const policy = policies.replace(DEFAULT_CONFIG, new PluginRegistry(BUILTIN_PLUGINS));
+  for (const warning of configuration.warnings) logger.warn(warning);
+  if (config.featureGates.flowControl) {
+    degraded.raise("flow-control-inactive", "the configuration opens the gate flowControl");
+  }
+  const { policy, scrapePlan, endpointsFile } = located(configuration, () => {
+    const compiled = policies.replace(config, registry);
+    return {
+      policy: compiled,
+      scrapePlan: scrapePlanOf(config, compiled, options),
+      endpointsFile: endpointsFileOf(config, compiled, options),
+    };
+  });
   endpoints.onFleetChanged({
     onAdding: (slot, { labels }) => policies.onEndpointAdding({ slot, labels }),
     onChanged: () => policies.onFleetChanged(),
   });
-  const { scrapeIntervalMs, scrapeBackOff = true, watchEndpointsFile = true } = options;
   const { metricsStaleMs: staleMs = METRICS_STALE_MS } = options;
-  const scrapeFlags = { intervalMs: scrapeIntervalMs, staleMs, backsOff: scrapeBackOff };
   const fleet = await startFleet({
     clock,
     logger,
     control,
     degraded,
     endpoints,
-    plan: options.scrapePlan ?? defaultScrapePlan(scrapeFlags),
-    endpointsFile: { path: options.endpointsFile, watches: watchEndpointsFile },
+    plan: scrapePlan,
+    endpointsFile,
     staleMs,
     inFlightRequests: (slot) => kernel.inFlightRequests(slot),
     errors: {
@@ -243,7 +261,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     counters,
     isListening: (shard) => started.shards?.isListening(shard) === true,
     pluginStates: () => formatPluginStates(policies.current?.compiled.plugins ?? []),
-    effectiveConfig: () => DEFAULT_CONFIG,
+    effectiveConfig: () => JSON.parse(showConfig(config, registry, "json")) as unknown,
     shards: () => started.shards?.queried ?? [],
     indexWriter: indexWriter.queried,
     hasCaptures: options.enablePprof ?? true,
@@ -336,6 +354,47 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
       return result;
     },
   };
+}
+
+/** What `work` returns. A ConfigError gets file and line of the configuration. */
+function located<Result>(configuration: LoadedConfig, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof ConfigError ? configuration.locate(error) : error;
+  }
+}
+
+function scrapePlanOf(config: EndpointPickerConfig, policy: CompiledPolicy, options: EppOptions): ScrapePlan {
+  const origins = new Map(config.plugins.map(({ name, origin }) => [name, origin]));
+  const instances = policy.plugins.map(({ name, type, plugin }): [string, PlanInstance] => [
+    name,
+    { type, plugin, origin: origins.get(name) },
+  ]);
+  return compileScrapePlan(config.dataLayer, new Map(instances), {
+    intervalMs: options.scrapeIntervalMs,
+    staleMs: options.metricsStaleMs ?? METRICS_STALE_MS,
+    backsOff: options.scrapeBackOff ?? true,
+    ...(options.legacyMetrics && { legacy: options.legacyMetrics }),
+  });
+}
+
+/** The file that lists the endpoints: the configuration's, or the flag's. */
+function endpointsFileOf(
+  { dataLayer: { discovery } }: EndpointPickerConfig,
+  policy: CompiledPolicy,
+  { endpointsFile: path, watchEndpointsFile: watches = true }: EppOptions,
+): { readonly path: string; readonly watches: boolean } {
+  const configured = policy.plugins.find(({ name }) => name === discovery)?.plugin.discovery;
+  if (configured === undefined) {
+    if (path !== "") return { path, watches };
+    throw new ConfigError(
+      "nothing says where the model servers are: name a file that lists them with --endpoints-file, or by a plugin " +
+        "of type file-discovery in dataLayer.discovery",
+    );
+  }
+  if (path === "") return configured;
+  throw new ConfigError(`contradicts --endpoints-file=${path}; keep one of them`, { path: ["dataLayer", "discovery"] });
 }
 
 function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {

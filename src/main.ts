@@ -8,6 +8,8 @@ import { systemClock } from "./base/clock.ts";
 import { ConfigError } from "./base/errors.ts";
 import { Prng, randomSeed } from "./base/prng.ts";
 import { INDEX_SLOTS_LOG2, STREAM_WINDOW_COUNT } from "./config/defaults.ts";
+import type { ConfigSource } from "./config/load.ts";
+import { loadConfiguration } from "./configuration.ts";
 import { type Epp, startEpp } from "./epp.ts";
 import { type PickerFlags, parsePickerFlags, SHARDS_AUTOMATIC } from "./flags.ts";
 import { certificateNames } from "./platform/certificate-names.ts";
@@ -30,12 +32,15 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const { flags, warnings } = commandLine;
-  if (flags.endpointsFile === "") throw new ConfigError("--endpoints-file is required; --help shows all flags");
   const logLosses = new LogLosses();
   const logger = createLogger({ ...flags.log, losses: logLosses });
   const seed = randomSeed();
   logger.info({ seed, node: process.version }, "starting");
   for (const warning of warnings) logger.warn(warning);
+  const config = await loadConfiguration(configSourceOf(flags), {
+    pluginPaths: flags.pluginPaths,
+    allowExperimental: flags.allowExperimentalPlugins,
+  });
   const { drainTimeoutMs, logDecisions, disableSubsetFilter, ...options } = flags;
   // From now on, also while it starts: nobody else ends a process that is the first of its container.
   let epp: Epp | undefined;
@@ -49,6 +54,7 @@ async function main(args: readonly string[]): Promise<void> {
   });
   epp = await startEpp({
     ...options,
+    config,
     ...(flags.secureServing && { tls: secureServing(flags) }),
     shardCount: resolveShardCount(flags.shardCount),
     honoursSubsetHint: !disableSubsetFilter,
@@ -61,6 +67,11 @@ async function main(args: readonly string[]): Promise<void> {
     clock: systemClock,
     prng: new Prng(seed),
   });
+}
+
+function configSourceOf({ configFile, configText }: PickerFlags): ConfigSource {
+  if (configText !== "") return { kind: "text", text: configText };
+  return configFile === "" ? { kind: "default" } : { kind: "file", path: configFile };
 }
 
 function secureServing(flags: PickerFlags): SecureServing {

@@ -10,6 +10,7 @@ import { dependencyRules } from "./support/tidy/rules/dependencies.ts";
 import { documentationRules } from "./support/tidy/rules/documentation.ts";
 import { kernelRules } from "./support/tidy/rules/kernel.ts";
 import { layerRules } from "./support/tidy/rules/layers.ts";
+import { operationsRules } from "./support/tidy/rules/operations.ts";
 import { textRules } from "./support/tidy/rules/text.ts";
 
 const RULES: readonly Rule[] = [
@@ -17,6 +18,7 @@ const RULES: readonly Rule[] = [
   ...borderRules,
   ...textRules,
   ...documentationRules,
+  ...operationsRules,
   ...dependencyRules,
   ...kernelRules,
 ];

@@ -80,13 +80,18 @@ export interface ConfigDocument {
 /** Entries of any list in a document. Far above what any deployment has. */
 const LIST_SIZE_MAX = 256;
 
+/** The text for a value that is no map; an unknown key in a map keeps the schema library's own. */
+const wrongShape = (rule: string): { error: (issue: { code?: string | undefined }) => string | undefined } => ({
+  error: ({ code }) => (code === "unrecognized_keys" ? undefined : rule),
+});
+
 const nameRule = "must be a non-empty text";
 const name = z.string({ error: nameRule }).min(1, nameRule);
 
 const list = <Item>(item: z.ZodType<Item>): z.ZodType<Item[]> =>
   z.array(item, { error: "must be a list" }).max(LIST_SIZE_MAX, `must have at most ${LIST_SIZE_MAX} entries`);
 
-const reference = z.strictObject({ pluginRef: name }, { error: "must be a map like {pluginRef: <name of a plugin>}" });
+const reference = z.strictObject({ pluginRef: name }, wrongShape("must be a map like {pluginRef: <name of a plugin>}"));
 
 /** Milliseconds. */
 const duration = z.string({ error: "must be a duration like 60s, 200ms or 1m30s" }).transform((text, context) => {
@@ -164,5 +169,5 @@ export const documentSchema: z.ZodType<ConfigDocument> = z.strictObject(
     saturationDetector: reference.nullish(),
     parser: reference.nullish(),
   },
-  { error: `must be a document of kind ${KIND}` },
+  wrongShape(`must be a document of kind ${KIND}`),
 );

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { ConfigError } from "../base/errors.ts";
+import { endpointAttribute } from "../framework/attribute-keys.ts";
 import type { EngineMetrics, SeriesSpec } from "../framework/data-sources.ts";
 import type { PluginDefinition } from "../framework/plugin.ts";
 import { layout } from "../wasm/layout.ts";
@@ -37,24 +38,32 @@ export interface CoreMetricsParameters {
   readonly sumSeries: boolean;
 }
 
-const spec = z.string().optional().describe("A series: name or name{label=value,…}.");
-const labelName = z.string().optional();
+const spec = (what: string): z.ZodOptional<z.ZodString> =>
+  z.string().optional().describe(`Series of ${what}: name or name{label=value,…}. Unknown when absent.`);
+const label = (what: string, byDefault: string): z.ZodOptional<z.ZodString> =>
+  z.string().optional().describe(`Label of cacheInfoSpec that says ${what}; ${byDefault}, vLLM's, when absent.`);
 
 const engineParameters = z.strictObject({
-  name: z.string().min(1, "must be a name"),
-  queuedRequestsSpec: spec,
-  runningRequestsSpec: spec,
-  kvUsageSpec: spec,
-  loraSpec: spec,
-  cacheInfoSpec: spec,
-  cacheBlockSizeLabelName: labelName,
-  cacheNumBlocksLabelName: labelName,
-  cacheBlockSizeSpec: spec,
-  cacheNumBlocksSpec: spec,
+  name: z.string().min(1, "must be a name").describe("Value of the label that names the engine."),
+  queuedRequestsSpec: spec("waiting requests"),
+  runningRequestsSpec: spec("running requests"),
+  kvUsageSpec: spec("the fraction of KV cache blocks in use, 0 to 1"),
+  loraSpec: spec("LoRA adapters, whose labels say which run and wait"),
+  cacheInfoSpec: spec("the KV cache's configuration, whose labels are the information"),
+  cacheBlockSizeLabelName: label("tokens per block", "block_size"),
+  cacheNumBlocksLabelName: label("how many blocks there are", "num_gpu_blocks"),
+  cacheBlockSizeSpec: spec("tokens per KV cache block, where a gauge says it"),
+  cacheNumBlocksSpec: spec("KV cache blocks, where a gauge says it"),
   customMetrics: z
-    .array(z.strictObject({ attributeKey: z.string().min(1, "must be a name"), metricSpec: z.string() }))
+    .array(
+      z.strictObject({
+        attributeKey: z.string().min(1, "must be a name").describe("Name by which plugins know the number."),
+        metricSpec: z.string().describe("Series of the number: name or name{label=value,…}."),
+      }),
+    )
     .max(CUSTOM_METRICS_MAX)
-    .optional(),
+    .optional()
+    .describe("Further numbers, for plugins that go by attributes."),
 });
 
 export const coreMetricsExtractor: PluginDefinition<CoreMetricsParameters> = {
@@ -63,14 +72,27 @@ export const coreMetricsExtractor: PluginDefinition<CoreMetricsParameters> = {
   summary: "Reads queue, running requests, KV cache, adapters and custom metrics, by engine.",
   facets: ["extractor"],
   parameters: z.strictObject({
-    engineLabelKey: z.string().min(1, "must be a label").default(ENGINE_LABEL_KEY),
-    defaultEngine: z.string().min(1, "must be a name").default(DEFAULT_ENGINE),
+    engineLabelKey: z
+      .string()
+      .min(1, "must be a label")
+      .default(ENGINE_LABEL_KEY)
+      .describe("Label of an endpoint that names its engine."),
+    defaultEngine: z
+      .string()
+      .min(1, "must be a name")
+      .default(DEFAULT_ENGINE)
+      .describe("Engine of an endpoint without that label, or with a value that names none."),
     engineConfigs: z
       .array(engineParameters)
       .max(layout.EXPOSITION_TABLES_MAX - BUILTIN_ENGINES.length)
-      .default([]),
+      .default([])
+      .describe("Engines besides the built-in ones, or in place of those with the same names."),
     sumSeries: z.boolean().default(false).describe("Add up the ranks of one exposition; a usage is their mean. Ours."),
   }),
+  produces: ({ engineConfigs }) =>
+    engineConfigs.flatMap(({ customMetrics = [] }) => {
+      return customMetrics.map(({ attributeKey }) => endpointAttribute(attributeKey));
+    }),
   create: ({ engineLabelKey, defaultEngine, engineConfigs, sumSeries }) => {
     const engines = mergeEngines(engineConfigs.map(readEngine));
     if (!engines.some(({ name }) => name === defaultEngine)) {

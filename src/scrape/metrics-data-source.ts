@@ -7,6 +7,6 @@ export const metricsDataSource: PluginDefinition<SourceParameters> = {
   stability: "stable",
   summary: "Fetches the Prometheus metrics of every endpoint.",
   facets: ["data-source"],
-  parameters: sourceParameters("/metrics", "Every tick when absent."),
+  parameters: sourceParameters("/metrics", "every tick"),
   create: (parameters) => ({ dataSource: describeSource("metrics", parameters, undefined) }),
 };

@@ -9,6 +9,6 @@ export const modelsDataSource: PluginDefinition<SourceParameters> = {
   stability: "stable",
   summary: "Fetches the list of models that every endpoint serves.",
   facets: ["data-source"],
-  parameters: sourceParameters("/v1/models", `${formatDuration(MODELS_INTERVAL_MS)} when absent.`),
+  parameters: sourceParameters("/v1/models", formatDuration(MODELS_INTERVAL_MS)),
   create: (parameters) => ({ dataSource: describeSource("models", parameters, MODELS_INTERVAL_MS) }),
 };

@@ -15,21 +15,23 @@ export interface SourceParameters {
 }
 
 const portNumber = z.int().min(0, "must be a port, 1 to 65535").max(65_535, "must be a port, 1 to 65535");
-const filePath = z.string().optional().describe("Path of a PEM file.");
+const pemFile = (what: string): z.ZodOptional<z.ZodString> =>
+  z.string().optional().describe(`Path of a PEM file with ${what}; none when absent.`);
 
 export function sourceParameters(pathDefault: string, intervalDefault: string): z.ZodType<SourceParameters> {
   return z.strictObject({
-    scheme: z.enum(["http", "https"]).default("http"),
+    scheme: z.enum(["http", "https"]).default("http").describe("How the server is spoken to."),
     path: z
       .string()
       .regex(/^\/[\x21-\x7e]*$/, 'must begin with "/" and have no blanks')
-      .default(pathDefault),
+      .default(pathDefault)
+      .describe("Path of the request."),
     port: portNumber.optional().describe("The endpoint's own port when absent or 0."),
     insecureSkipVerify: z.boolean().default(true).describe("Take any certificate, whatever `caCertPath` says."),
-    caCertPath: filePath,
-    clientCertPath: filePath,
-    clientKeyPath: filePath,
-    interval: positiveDurationMs.optional().describe(intervalDefault),
+    caCertPath: pemFile("the CA that the server's certificate is checked against"),
+    clientCertPath: pemFile("the certificate that is shown to the server"),
+    clientKeyPath: pemFile("its key"),
+    interval: positiveDurationMs.optional().describe(`Time between two requests; ${intervalDefault} when absent.`),
   });
 }
 

@@ -1,5 +1,7 @@
 /** A fleet in a kernel of its own, for tests of decisions: endpoints by their load, prompts by their bytes. */
+import { AttributeColumns } from "../../src/wasm/attribute-columns.ts";
 import { EndpointColumns } from "../../src/wasm/endpoint-columns.ts";
+import { type Adapters, EndpointNames } from "../../src/wasm/endpoint-names.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import {
   PICKER_OPS,
@@ -8,6 +10,7 @@ import {
   type ProfileProgram,
   type WeightedProgram,
 } from "../../src/wasm/policies.ts";
+import { PolicyMasks } from "../../src/wasm/policy-masks.ts";
 import type { MemoryShape } from "../../src/wasm/regions.ts";
 import { type Decided, type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
 import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
@@ -16,8 +19,19 @@ import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
 export interface EndpointLoad {
   readonly queueDepthRequests?: number;
   readonly kvCacheUsageFraction?: number;
+  readonly runningRequests?: number;
   readonly scrapedAtMs?: number;
   readonly isReachable?: boolean;
+  readonly isBackedOff?: boolean;
+  /** On shard 0, and not in flight when the endpoint was scraped. */
+  readonly inFlightRequests?: number;
+  readonly inFlightTokens?: number;
+  readonly adapters?: Adapters;
+  readonly servedModels?: readonly string[];
+  /** By column. */
+  readonly attributeColumns?: readonly number[];
+  /** Label masks of the fleet's first policy that it belongs to. */
+  readonly labelMasks?: readonly number[];
 }
 
 /** An endpoint for a test: idle and just scraped, but for what is given. */
@@ -47,6 +61,8 @@ export interface DecideOptions {
 export interface TestFleet extends TestKernel {
   readonly shards: readonly ShardMemory[];
   readonly columns: EndpointColumns;
+  /** Slots of the last pick's candidates on shard 0, after the filters. */
+  candidates(pick: Pick | undefined): number[];
   /**
    * Scores of each endpoint by the only scorer, in the order of the endpoints, for a request without a prompt or a
    * window's.
@@ -79,7 +95,7 @@ export function testFleet(
   const shardCount = options.shape?.shardCount ?? 1;
   const shards = Array.from({ length: shardCount }, (_, shard) => new ShardMemory(kernel.memory, kernel.kernel, shard));
   const columns = new EndpointColumns(kernel.memory);
-  for (const [slot, load] of endpoints.entries()) addEndpoint(columns, slot, load);
+  for (const [slot, load] of endpoints.entries()) addEndpoint(kernel, columns, slot, load);
   const policies = new PolicyTable(kernel.memory);
   const publish: TestFleet["publish"] = (scored, changes) => {
     const number = policies.publish(testPolicy(scored, { ...options.policy, ...changes }));
@@ -116,6 +132,10 @@ export function testFleet(
     request,
     scanBody,
     publish,
+    candidates(pick) {
+      const base = kernel.shardBase(0) + layout.CANDIDATE_SLOTS;
+      return [...new Uint16Array(kernel.memory.buffer, base, pick?.candidateCount ?? 0)];
+    },
     scores(window) {
       pickAndRelease(window);
       const scores = new Float64Array(kernel.memory.buffer, kernel.shardBase(0) + layout.SCORES, endpoints.length);
@@ -162,15 +182,29 @@ export function picked(decided: Decided): Pick | undefined {
   return decided.kind === "picked" ? decided : undefined;
 }
 
-function addEndpoint(columns: EndpointColumns, slot: number, load: EndpointLoad): void {
+function addEndpoint(kernel: TestKernel, columns: EndpointColumns, slot: number, load: EndpointLoad): void {
   columns.add(slot, `10.0.${slot >> 8}.${slot & 255}:8000`);
   if (load.isReachable === false) columns.setReachable(slot, false);
+  if (load.isBackedOff === true) columns.setBackedOff(slot, true);
+  addExtras(kernel, slot, load);
   if (load.scrapedAtMs === undefined) return;
   columns.setScraped(slot, {
     queueDepthRequests: load.queueDepthRequests,
-    runningRequests: 0,
+    runningRequests: load.runningRequests ?? 0,
     kvCacheUsageFraction: load.kvCacheUsageFraction,
     inFlightAtScrape: 0,
     scrapedAtMs: load.scrapedAtMs,
   });
+}
+
+function addExtras({ kernel, memory, view, shardBase }: TestKernel, slot: number, load: EndpointLoad): void {
+  view.setUint32(shardBase(0) + layout.SHARD_IN_FLIGHT_REQUESTS + slot * 4, load.inFlightRequests ?? 0, true);
+  view.setUint32(shardBase(0) + layout.SHARD_IN_FLIGHT_TOKENS + slot * 4, load.inFlightTokens ?? 0, true);
+  const names = new EndpointNames(memory, kernel);
+  if (load.adapters !== undefined) names.setAdapters(slot, load.adapters);
+  if (load.servedModels !== undefined) names.setServedModels(slot, load.servedModels);
+  const attributes = new AttributeColumns(memory, kernel);
+  for (const [column, value] of (load.attributeColumns ?? []).entries()) attributes.set(column, slot, value);
+  const masks = new PolicyMasks(memory);
+  for (const mask of load.labelMasks ?? []) masks.set(0, mask, slot, true);
 }

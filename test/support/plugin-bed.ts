@@ -53,7 +53,7 @@ export interface PluginBed {
   /** Sends requests to an endpoint that stay in flight, each with a prompt of so many tokens that nobody holds. */
   charge(slot: number, ...promptTokens: readonly number[]): void;
   /** Lets an endpoint hold the first blocks of a prompt. */
-  hold(slot: number, prompt: string, blocks: number): void;
+  hold(slot: number, prompt: string, blocks: number, model?: string): void;
 }
 
 /** The prompt of a request that counts as so many tokens, the role of its message included; at least 1. */
@@ -124,8 +124,8 @@ export function pluginBed(build: KernelBuild, endpoints: readonly BedEndpoint[],
     fleet,
     decide,
     charge,
-    hold(slot, prompt, blocks) {
-      fleet.hold(slot, promptKeys({ prompt: userText(prompt) }, BLOCK_SIZE).slice(0, blocks));
+    hold(slot, prompt, blocks, model = "test-model") {
+      fleet.hold(slot, promptKeys({ model, prompt: userText(prompt) }, BLOCK_SIZE).slice(0, blocks));
     },
     kept(request) {
       const count = release(decide(request));

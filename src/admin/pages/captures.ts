@@ -5,6 +5,7 @@
 import { type CaptureRequest, SECONDS_MAX } from "../../platform/thread-profiler.ts";
 import { type QueriedThread, ThreadQueryError } from "../../platform/thread-queries.ts";
 import { type AdminPage, JSON_TYPE, PageError, type PageRequest } from "../page.ts";
+import { PAGES, type PageEntry } from "./page-table.ts";
 
 /** As of Go's pprof. */
 const CPU_SECONDS_DEFAULT = 30;
@@ -12,30 +13,16 @@ const HEAP_SECONDS_DEFAULT = 10;
 
 /** The pages over these threads; the first one is meant when none is named. */
 export function capturePages(threads: () => readonly QueriedThread[]): readonly AdminPage[] {
-  const page = (
-    kind: CaptureRequest["kind"],
-    { path, summary }: { readonly path: string; readonly summary: string },
-  ): AdminPage => ({
-    path,
-    summary,
-    isEarly: false,
+  const page = (kind: CaptureRequest["kind"], entry: PageEntry): AdminPage => ({
+    ...entry,
     contentType: JSON_TYPE,
     fileName: (query) => `${nameOf(query)}${FILE_ENDINGS[kind]}`,
     answer: (request) => capture(kind, request, threads()),
   });
   return [
-    page("cpu-profile", {
-      path: "/debug/pprof/profile",
-      summary: "CPU profile of a thread: ?seconds=1…300&thread=control|shard-0…|index-writer. A .cpuprofile.",
-    }),
-    page("heap-profile", {
-      path: "/debug/pprof/heap",
-      summary: "What a thread allocates meanwhile and keeps: ?seconds=1…300&thread=…. A .heapprofile.",
-    }),
-    page("heap-snapshot", {
-      path: "/debug/pprof/heap-snapshot",
-      summary: "All that a thread holds: ?thread=…. Stops it for a second per 100 MB. A .heapsnapshot.",
-    }),
+    page("cpu-profile", PAGES.cpuProfile),
+    page("heap-profile", PAGES.heapProfile),
+    page("heap-snapshot", PAGES.heapSnapshot),
   ];
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Endpoint } from "../../endpoints/registry.ts";
 import { hostPort } from "../../framework/endpoint.ts";
 import { type AdminPage, JSON_TYPE } from "../page.ts";
+import { PAGES } from "./page-table.ts";
 
 export interface EndpointsPageOptions {
   readonly clock: Clock;
@@ -17,9 +18,7 @@ export interface EndpointsPageOptions {
 
 export function endpointsPage(options: EndpointsPageOptions): AdminPage {
   return {
-    path: "/debug/endpoints",
-    summary: "Every endpoint: address, labels, scraped values and their age, what is in flight, blocks held.",
-    isEarly: true,
+    ...PAGES.endpoints,
     contentType: JSON_TYPE,
     async *answer({ signal }) {
       const held = await options.blocksHeld(signal);

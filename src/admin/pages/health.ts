@@ -5,6 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { HealthDetails } from "../../telemetry/health-details.ts";
 import { type AdminPage, jsonPage } from "../page.ts";
+import { PAGES } from "./page-table.ts";
 
 export type Phase = "starting" | "serving" | "draining";
 
@@ -30,9 +31,7 @@ export interface HealthPageOptions {
 export function healthPage(options: HealthPageOptions): AdminPage {
   const { clock, startedAtWallMs, versions, phase, degraded, shards, overload } = options;
   return jsonPage({
-    path: "/debug/health",
-    summary: "Whether the picker serves, what degrades it since when and what to do about it, load of each shard.",
-    isEarly: true,
+    ...PAGES.health,
     read: () => ({
       phase: phase(),
       isReady: phase() === "serving",

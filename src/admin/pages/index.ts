@@ -1,12 +1,11 @@
 /** `/debug/`: what else there is. */
 import { type AdminPage, TEXT_TYPE } from "../page.ts";
+import { PAGES } from "./page-table.ts";
 
 /** The index of these pages and itself. */
 export function indexPage(pages: readonly AdminPage[]): AdminPage {
   const index: AdminPage = {
-    path: "/debug/",
-    summary: "This list.",
-    isEarly: true,
+    ...PAGES.index,
     contentType: TEXT_TYPE,
     async *answer() {
       const all = [...pages, index];

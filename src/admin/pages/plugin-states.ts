@@ -5,12 +5,11 @@
 import { messageOf } from "../../base/errors.ts";
 import type { QueriedThread } from "../../platform/thread-queries.ts";
 import { type AdminPage, JSON_TYPE } from "../page.ts";
+import { PAGES } from "./page-table.ts";
 
 export function pluginStatesPage(threads: () => readonly QueriedThread[]): AdminPage {
   return {
-    path: "/debug/plugins/state",
-    summary: "State of the plugins, in the control thread and in each shard.",
-    isEarly: false,
+    ...PAGES.pluginStates,
     contentType: JSON_TYPE,
     async *answer({ signal }) {
       let separator = "{";

@@ -13,7 +13,7 @@ export const fileDiscovery: PluginDefinition<FileDiscoveryParameters> = {
   summary: "Reads the endpoints from a file instead of Kubernetes.",
   facets: ["discovery"],
   parameters: z.strictObject({
-    path: z.string().min(1, "must be the path of a YAML or JSON file"),
+    path: z.string().min(1, "must be the path of a YAML or JSON file").describe("Path of the file."),
     watchFile: z.boolean().default(false).describe("Read the file again when it changes."),
   }),
   create: ({ path, watchFile }) => ({ discovery: { kind: "file", path, watches: watchFile } }),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { endpointAttribute } from "../../../src/framework/attribute-keys.ts";
 import type { CoreMetricsExtractor, EngineMetrics } from "../../../src/framework/data-sources.ts";
 import { coreMetricsExtractor } from "../../../src/scrape/core-metrics-extractor.ts";
 import { createPlugin } from "../../support/plugins.ts";
@@ -59,6 +60,15 @@ describe("core metrics extractor", () => {
       cacheBlockCount: undefined,
       attributes: [{ attribute: "queue-time", series: { name: "m", labels: { q: "0.9" } } }],
     });
+  });
+
+  it("produces the attributes of its custom metrics", () => {
+    const customMetrics = [
+      { attributeKey: "a", metricSpec: "m" },
+      { attributeKey: "b", metricSpec: "n" },
+    ];
+    const parameters = coreMetricsExtractor.parameters.parse({ engineConfigs: [{ name: "mine", customMetrics }] });
+    expect(coreMetricsExtractor.produces?.(parameters)).toEqual([endpointAttribute("a"), endpointAttribute("b")]);
   });
 
   it("an engine with a built-in name replaces that engine as a whole", () => {

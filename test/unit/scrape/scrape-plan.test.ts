@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import type { DataSourceConfig, Origin } from "../../../src/config/config.ts";
 import type { PluginDefinition } from "../../../src/framework/plugin.ts";
 import { coreMetricsExtractor } from "../../../src/scrape/core-metrics-extractor.ts";
-import { defaultScrapePlan } from "../../../src/scrape/default-plan.ts";
 import { metricsDataSource } from "../../../src/scrape/metrics-data-source.ts";
 import { modelsDataExtractor } from "../../../src/scrape/models-data-extractor.ts";
 import { modelsDataSource } from "../../../src/scrape/models-data-source.ts";
@@ -13,6 +12,7 @@ import {
   type ScrapePlan,
 } from "../../../src/scrape/scrape-plan.ts";
 import { createPlugin } from "../../support/plugins.ts";
+import { defaultScrapePlan } from "../../support/scrape-plan.ts";
 
 const FLAGS: ScrapeFlags = { intervalMs: 50, staleMs: 2_000, backsOff: true };
 const BY_DEFAULT: Origin = { kind: "default", reason: "nothing was said" };

@@ -1,7 +1,7 @@
 /** How often the scraper asks: phases, retries, idle endpoints, sources with periods of their own. */
 import { afterEach, describe, expect, it } from "vitest";
-import { defaultScrapePlan } from "../../../src/scrape/default-plan.ts";
 import type { ScrapePlan } from "../../../src/scrape/scrape-plan.ts";
+import { defaultScrapePlan } from "../../support/scrape-plan.ts";
 import { until } from "../../support/until.ts";
 import {
   type Bed,

@@ -6,10 +6,10 @@ import { expect } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
 import type { Endpoint } from "../../../src/endpoints/registry.ts";
 import type { EndpointMetrics, Slot } from "../../../src/framework/endpoint.ts";
-import { defaultScrapePlan } from "../../../src/scrape/default-plan.ts";
 import type { ScrapePlan } from "../../../src/scrape/scrape-plan.ts";
 import { type ScrapeFailure, Scraper } from "../../../src/scrape/scraper.ts";
 import { ExpositionScanner } from "../../../src/wasm/exposition-scanner.ts";
+import { defaultScrapePlan } from "../../support/scrape-plan.ts";
 import { until } from "../../support/until.ts";
 
 export const INTERVAL_MS = 50;

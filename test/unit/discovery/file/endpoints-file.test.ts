@@ -56,6 +56,27 @@ describe("endpoints file", () => {
       endpoints: [{ ...sim, address: "2001:db8::1", port: 65_535 }],
     },
     {
+      name: "IPv6 in the one way to write it",
+      text: 'endpoints: [{name: sim-0, address: "2001:DB8:0:0::0001", port: 80}]',
+      endpoints: [{ ...sim, address: "2001:db8::1", port: 80 }],
+    },
+    {
+      name: "names of the greatest size",
+      text: `endpoints: [{name: ${"n".repeat(253)}, namespace: ${"m".repeat(63)}, address: 127.0.0.1, port: 8000}]`,
+      endpoints: [{ ...sim, name: "n".repeat(253), namespace: "m".repeat(63) }],
+    },
+    {
+      name: "two addresses in turn for one name",
+      text: `endpoints:
+- {name: a, address: 10.0.0.1, port: 80}
+- {name: a, address: 10.0.0.2, port: 80}
+- {name: b, address: 10.0.0.1, port: 80}`,
+      endpoints: [
+        { ...sim, name: "a", address: "10.0.0.2", port: 80 },
+        { ...sim, name: "b", address: "10.0.0.1", port: 80 },
+      ],
+    },
+    {
       name: "fields that nobody knows, which are ignored",
       text: "version: 3\nendpoints: [{name: sim-0, address: 127.0.0.1, port: 8000, weight: 7}]",
       endpoints: [sim],
@@ -143,6 +164,16 @@ describe("endpoints file", () => {
       fault: "name: must be a non-empty text (it is 7)",
     },
     {
+      name: "a name of 254 bytes",
+      text: entry(`name: ▶${"ü".repeat(127)}, address: 10.0.0.1, port: 80`),
+      fault: `name: must have at most 253 bytes (it is "${"ü".repeat(99)}…)`,
+    },
+    {
+      name: "a namespace of 64 bytes",
+      text: entry(`name: a, namespace: ▶${"n".repeat(64)}, address: 10.0.0.1, port: 80`),
+      fault: `namespace: must have at most 63 bytes (it is "${"n".repeat(64)}")`,
+    },
+    {
       name: "an empty namespace",
       text: entry('name: a, namespace: ▶"", address: 10.0.0.1, port: 80'),
       fault: 'namespace: must be a non-empty text (it is "")',
@@ -176,6 +207,19 @@ describe("endpoints file", () => {
   ])("refuses a document with $name", ({ text, fault }) => {
     expect(faultOf(() => parseEndpoints(text.replace("▶", ""), "fleet.yaml"))).toBe(
       `fleet.yaml:${markedPlace(text)}: ${fault}`,
+    );
+  });
+
+  it("two endpoints at one address are both told, by line", () => {
+    const text = `endpoints:
+- {name: a, address: "::1", port: 80}
+- {name: b, address: 10.0.0.1, port: 80}
+- {name: c, address: "0:0::1", port: "80"}
+`;
+    const rest = "; each server is listed once";
+    expect(faultOf(() => parseEndpoints(text, "fleet.yaml"))).toBe(
+      `fleet.yaml:2:3: endpoints[0]: [::1]:80 is also the address of endpoints[2]${rest}\n` +
+        `fleet.yaml:4:3: endpoints[2]: [::1]:80 is also the address of endpoints[0]${rest}`,
     );
   });
 
