@@ -88,7 +88,9 @@ function parse(args: readonly string[]): { readonly values: CommandFlags; readon
 
 function sourceOf(file: string | undefined): ConfigSource {
   if (file === undefined) return { kind: "default" };
-  return file === "-" ? { kind: "text", text: readFileSync(STANDARD_INPUT, "utf8") } : { kind: "file", path: file };
+  return file === "-"
+    ? { kind: "text", text: readFileSync(STANDARD_INPUT, "utf8"), name: "standard input" }
+    : { kind: "file", path: file };
 }
 
 /** Loaded and compiled: what only compiling finds is a fault of the configuration, too. */

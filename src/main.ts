@@ -70,7 +70,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 function configSourceOf({ configFile, configText }: PickerFlags): ConfigSource {
-  if (configText !== "") return { kind: "text", text: configText };
+  if (configText !== "") return { kind: "text", text: configText, name: "--config-text" };
   return configFile === "" ? { kind: "default" } : { kind: "file", path: configFile };
 }
 

@@ -18,7 +18,8 @@ import { type ConfigDocument, documentSchema } from "./schema.ts";
 
 export type ConfigSource =
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "text"; readonly text: string }
+  /** `name`: what the text is called in errors. */
+  | { readonly kind: "text"; readonly text: string; readonly name: string }
   /** The built-in configuration. */
   | { readonly kind: "default" };
 
@@ -60,7 +61,7 @@ function readDocument(source: ConfigSource): LocatedDocument<ConfigDocument> {
     case "default":
       return locateDocument(JSON.stringify(DEFAULT_DOCUMENT), "the built-in configuration", documentSchema);
     case "text":
-      return locateDocument(source.text, "--config-text", documentSchema);
+      return locateDocument(source.text, source.name, documentSchema);
     case "file":
       return locateDocument(readText(source.path), source.path, documentSchema);
   }

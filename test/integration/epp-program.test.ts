@@ -22,6 +22,7 @@ const FREE_PORTS = [
 
 interface ServingProgram {
   readonly program: TestProgram;
+  readonly grpcPort: number;
   readonly client: ExtProcClient;
 }
 
@@ -32,13 +33,13 @@ async function startPicker(args: readonly string[] = []): Promise<ServingProgram
   const serving = JSON.parse(await program.line('"msg":"serving"')) as { grpcPort: number };
   const client = new ExtProcClient(serving.grpcPort);
   clients.push(client);
-  return { program, client };
+  return { program, client, grpcPort: serving.grpcPort };
 }
 
 describe("the picker's program, told what it cannot do,", () => {
   const CASES: readonly { name: string; args: () => string[]; says: string[] }[] = [
     { name: "an unknown flag", args: () => ["--no-such-flag"], says: ["there is no flag --no-such-flag", "--help"] },
-    { name: "no endpoints file", args: () => [], says: ["--endpoints-file is required"] },
+    { name: "no endpoints file", args: () => [], says: ["nothing says where the model servers are"] },
     {
       name: "a missing endpoints file",
       args: () => ["--endpoints-file", "/nowhere/endpoints.yaml"],
@@ -48,6 +49,27 @@ describe("the picker's program, told what it cannot do,", () => {
       name: "a faulty endpoints file",
       args: () => ["--endpoints-file", writeEndpointsFile("endpoints:\n  - {name: a, address: 127.0.0.1, port: 0}")],
       says: ["endpoints.yaml:2:", "endpoints[0].port", "must be a port, 1 to 65535"],
+    },
+    {
+      name: "a certificate that is not there",
+      args: () => [
+        "--endpoints-file",
+        writeEndpointsFile([]),
+        ...FREE_PORTS,
+        "--secure-serving",
+        "--cert-path=/nowhere",
+      ],
+      says: ["/nowhere/tls.crt: cannot be read"],
+    },
+    {
+      name: "a cipher suite that there is not",
+      args: () => ["--endpoints-file", "x", "--tls-cipher-suites=TLS_NULL"],
+      says: ['--tls-cipher-suites: "TLS_NULL" is none of TLS_ECDHE_'],
+    },
+    {
+      name: "flags that contradict each other",
+      args: () => ["--endpoints-file", "x", "--config-file=a", "--config-text=b"],
+      says: ["--config-file and --config-text contradict each other"],
     },
     {
       name: "a port that is none",
@@ -90,6 +112,21 @@ describe("the picker's program, told what it cannot do,", () => {
 });
 
 describe("the picker's program, serving,", () => {
+  it("speaks TLS unless told otherwise, by its own certificate", async () => {
+    const { program, grpcPort } = await startPicker(["--secure-serving=true", "--pool-name=llama"]);
+    const client = new ExtProcClient(grpcPort, { isSecure: true });
+    clients.push(client);
+    expect(await client.ask(chatBody("hello"))).toMatchObject({ kind: "routed" });
+    expect(await program.line("certificate of ext_proc")).toContain("DNS:llama-epp.default.svc");
+  });
+
+  it("says once what older flags mean now, and which do nothing here", async () => {
+    const { program } = await startPicker(["--loraInfoMetric", "x", "--ha-enable-leader-election", "", "-v=1"]);
+    for (const text of ["--lora-info-metric is a flag of older pickers", "without Kubernetes these flags do nothing"]) {
+      expect(program.errors.filter((line) => line.includes(text))).toHaveLength(1);
+    }
+  });
+
   it("prints a line per decision, without the prompt, when asked to", async () => {
     const { program, client } = await startPicker(["--log-decisions"]);
     await client.ask(chatBody("a very secret prompt"), { requestId: "request-77" });

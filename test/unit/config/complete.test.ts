@@ -10,7 +10,7 @@ const registry = new PluginRegistry(BUILTIN_PLUGINS, PLANNED_PLUGINS);
 
 function load(text: string, allowExperimental = false): Promise<LoadedConfig> {
   const loadModule = (): Promise<never> => Promise.reject(new Error("no test here names a module"));
-  return loadConfig({ kind: "text", text }, { registry, allowExperimental, loadModule });
+  return loadConfig({ kind: "text", text, name: "--config-text" }, { registry, allowExperimental, loadModule });
 }
 
 async function configOf(text: string): Promise<EndpointPickerConfig> {

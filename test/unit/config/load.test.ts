@@ -135,10 +135,10 @@ flowControl:
 
 describe("showing a configuration", () => {
   it.each(EXAMPLES)("$name: what is shown can be loaded and means the same", async ({ text }) => {
-    const { config } = await load({ kind: "text", text });
+    const { config } = await load({ kind: "text", text, name: "given" });
     for (const format of ["yaml", "json"] as const) {
       const shown = showConfig(config, registry, format);
-      const again = (await load({ kind: "text", text: shown })).config;
+      const again = (await load({ kind: "text", text: shown, name: "shown" })).config;
       // Parameters that were left out have their defaults now.
       expect(showConfig(again, registry, "json")).toBe(showConfig(config, registry, "json"));
       const { plugins: _given, ...rest } = meaningOf(config) as Record<string, unknown>;
