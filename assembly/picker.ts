@@ -20,8 +20,10 @@ import { seedOf } from "./programs";
 
 /** Orders below every place that a candidate can have, so that one that was taken is not taken again. */
 const TAKEN: f64 = -Infinity;
-/** Place of candidates without a positive total in weighted sampling: behind all others, in random order. */
-const LAST: f64 = -1e300;
+/** Lowest place of a candidate with a positive total in weighted sampling, near the end of the numbers. */
+const LAST_WEIGHTED: f64 = -1.7e308;
+/** Place of those without: behind all others, in random order. */
+const LAST: f64 = -1.75e308;
 
 /** Chooses up to `targetsMax` of `count` ≥ 1 candidates, best first, and returns how many. */
 export function choose(shard: usize, pick: usize, picker: u32, targetsMax: u32, count: u32): u32 {
@@ -57,7 +59,7 @@ function orderByWeight(shard: usize, seed: u64, count: u32): void {
     let place = LAST;
     if (total > 0) {
       const uniform = drawFraction(seed, STREAM_SLOTS + <u64>slotAt(shard, position));
-      place = max<f64>(naturalLog(uniform) / total, LAST * 0.5);
+      place = max<f64>(naturalLog(uniform) / total, LAST_WEIGHTED);
     }
     store<f64>(shard + PICK_ORDER + ((<usize>position) << 3), place);
   }

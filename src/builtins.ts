@@ -37,7 +37,7 @@ import {
   staticUsageLimitPolicy,
 } from "./plugins/flow-control/usage-limit-policies.ts";
 import { agentIdentityPlugin } from "./plugins/hooks/agent-identity.ts";
-import { destinationEndpointServedVerifier } from "./plugins/hooks/destination-endpoint-served-verifier.ts";
+import { destinationEndpointServedVerifier } from "./plugins/hooks/served-endpoint.ts";
 import { maxScorePicker } from "./plugins/pickers/max-score.ts";
 import { randomPicker } from "./plugins/pickers/random.ts";
 import { weightedRandomPicker } from "./plugins/pickers/weighted-random.ts";

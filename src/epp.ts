@@ -17,9 +17,10 @@ import { BLOCKS_PER_ENDPOINT_MAX, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } fro
 import type { LoadedConfig } from "./config/load.ts";
 import { showConfig } from "./config/show.ts";
 import { loadBuiltInConfiguration } from "./configuration.ts";
-import type { Objective } from "./director/objectives.ts";
+import { ObjectivesFile } from "./discovery/file/objectives-file.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { startFleet } from "./fleet.ts";
+import type { Objective } from "./framework/objective.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
 import { startIndexWriter } from "./index-writer-thread.ts";
 import type { ParserType } from "./parsing/parser.ts";
@@ -36,6 +37,7 @@ import type { Logger } from "./telemetry/logger.ts";
 import { ControlMetrics } from "./telemetry/metrics/control-metrics.ts";
 import { type ControlCounters, type FleetView, newControlCounters } from "./telemetry/metrics.ts";
 import { OutcomeLog } from "./telemetry/outcome-log.ts";
+import type { TracingSettings } from "./telemetry/tracing/settings.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
 import { EndpointNames } from "./wasm/endpoint-names.ts";
@@ -87,10 +89,12 @@ export interface EppOptions {
   readonly deprecatedMetrics?: boolean;
   /** Expose metrics of ext_proc streams; they are not when absent. */
   readonly streamMetrics?: boolean;
+  /** How requests are traced; they are not when absent. */
+  readonly tracing?: TracingSettings | undefined;
   /** Time between two computations of the pool's gauges; as in `POOL_GAUGES_REFRESH_MS` when absent. */
   readonly poolGaugesRefreshMs?: number;
-  /** What clients may name as their objective; none when absent. */
-  readonly objectives?: readonly Objective[];
+  /** File of what clients may name as their objective; none when absent or empty. */
+  readonly objectivesFile?: string;
   /** Endpoints that a pick names, best first; as the configuration says when absent. */
   readonly targetsMax?: number;
   /** Time in which requests are still taken when health already says that the picker ends; none when absent. */
@@ -201,6 +205,23 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     onChanged: () => policies.onFleetChanged(),
   });
   const { metricsStaleMs: staleMs = METRICS_STALE_MS } = options;
+  // Before anything is scraped: failures are counted from the first on.
+  const metering = new ControlMetrics({
+    counters,
+    control,
+    fleet: () => fleetView(names, endpoints),
+    degraded: () => degraded.counts(),
+    health: degraded,
+    clock,
+    shardCount,
+    poolName: options.poolName ?? "",
+    prefixPlugin: config.plugins.find(({ type }) => type === PREFIX_PLUGIN.type) ?? PREFIX_PLUGIN,
+    refreshMs: options.poolGaugesRefreshMs ?? POOL_GAUGES_REFRESH_MS,
+    staleMs,
+    withTwins: options.deprecatedMetrics ?? true,
+    withStreams: options.streamMetrics ?? false,
+  });
+  closers.push(async () => metering.close());
   const fleet = await startFleet({
     clock,
     logger,
@@ -232,22 +253,6 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   closers.push(indexWriter.close);
 
   let phase: Phase = "starting";
-  const metering = new ControlMetrics({
-    counters,
-    control,
-    fleet: () => fleetView(names, endpoints),
-    degraded: () => degraded.counts(),
-    health: degraded,
-    clock,
-    shardCount,
-    poolName: options.poolName ?? "",
-    prefixPlugin: PREFIX_PLUGIN,
-    refreshMs: options.poolGaugesRefreshMs ?? POOL_GAUGES_REFRESH_MS,
-    staleMs,
-    withTwins: options.deprecatedMetrics ?? true,
-    withStreams: options.streamMetrics ?? false,
-  });
-  closers.push(async () => metering.close());
   const metrics = await startAdmin({
     host: options.host,
     port: options.metricsPort,
@@ -285,12 +290,28 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     }));
   closers.push(async () => certificate?.close());
 
+  let objectives: readonly Objective[] = [];
+  if (options.objectivesFile !== undefined && options.objectivesFile !== "") {
+    const file = new ObjectivesFile({
+      path: options.objectivesFile,
+      clock,
+      logger,
+      degraded,
+      apply(read) {
+        objectives = read;
+        started.shards?.tell({ kind: "objectives", objectives });
+      },
+    });
+    closers.push(async () => file.close());
+    await file.start();
+  }
   const reports = Array.from({ length: shardCount }, (_, shard) => new ShardReports(degraded, `shard ${shard}`));
   const outcomes = new OutcomeLog({ logger, endpointName: (slot) => endpoints.at(slot)?.id });
   const shards = new ShardPool({
     memory,
     seriesOf: (shard) => metering.tableOf(shard),
     countsStreams: options.streamMetrics ?? false,
+    tracing: options.tracing,
     kernel,
     shardCount,
     host: options.host,
@@ -309,7 +330,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,
     reportOutcomes: options.logsRequests ?? true,
-    beginning: (shard) => ({ ...policies.beginning(shard), objectives: options.objectives ?? [] }),
+    beginning: (shard) => ({ ...policies.beginning(shard), objectives }),
     onMessage: (shard, message) => {
       policies.onMessage(shard, message);
       onShardMessage(message, { shard, options, names, policies, endpoints, degraded, control, reports, outcomes });

@@ -163,7 +163,7 @@ function refuseContradictions(values: RawFlags, given: ReadonlySet<string>): voi
 }
 
 /** Flags that are known and do nothing yet. Whoever puts one to use takes its name out. */
-export const IDLE_FLAGS: readonly string[] = ["objectives-file", "tracing"];
+export const IDLE_FLAGS: readonly string[] = [];
 
 function warningsOf(flags: PickerFlags, given: ReadonlySet<string>): string[] {
   const { secureServing, certPath, enableCertReload, tlsMinVersion, tlsCipherSuites } = flags;

@@ -18,6 +18,7 @@ import { endOnSignal } from "./platform/signals.ts";
 import type { SecureServing } from "./shards/serving-certificate.ts";
 import { LogLosses } from "./telemetry/log-losses.ts";
 import { createLogger } from "./telemetry/logger.ts";
+import { readTracingSettings } from "./telemetry/tracing/settings.ts";
 import { layout } from "./wasm/layout.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -56,6 +57,7 @@ async function main(args: readonly string[]): Promise<void> {
     ...options,
     config,
     ...(flags.secureServing && { tls: secureServing(flags) }),
+    tracing: flags.tracing ? readTracingSettings(process.env) : undefined,
     shardCount: resolveShardCount(flags.shardCount),
     honoursSubsetHint: !disableSubsetFilter,
     streamWindowCount: STREAM_WINDOW_COUNT,

@@ -31,9 +31,13 @@ import { PolicyLoader } from "./shards/policy-loader.ts";
 import { ShardState } from "./shards/shard-state.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
 import { OutcomeSampler } from "./telemetry/outcome-sampler.ts";
+import type { RequestMetrics } from "./telemetry/request-metrics.ts";
+import { pluginTimer } from "./telemetry/series/plugin-series.ts";
 import { RequestSeries } from "./telemetry/series/request-series.ts";
 import { ShardSeries } from "./telemetry/series/shard-series.ts";
+import { countSpans } from "./telemetry/series/span-series.ts";
 import { StreamSeries } from "./telemetry/series/stream-series.ts";
+import { traceRequests } from "./telemetry/tracing/load.ts";
 import { AttributeColumns } from "./wasm/attribute-columns.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
 import { layout } from "./wasm/layout.ts";
@@ -63,6 +67,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
     columns: new AttributeColumns(task.memory, kernel),
     reports,
     parserNames: task.parserTypes,
+    timerOf: (plugin) => pluginTimer(series, plugin),
   });
   let state: ShardState;
   try {
@@ -71,7 +76,10 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
     send({ kind: "policyFailed", number: task.policy.number, message: messageOf(error) });
     return { streamsCut: 0 };
   }
-  const context = conversationContext(task, { memory, series, prng, state, send });
+  const counted = new RequestSeries(series, systemClock);
+  const tracing = task.tracing && (await traceRequests(counted, task.tracing, tracingHooks(series)));
+  const metrics = tracing?.metrics ?? counted;
+  const context = conversationContext(task, { memory, metrics, prng, state, send });
   const open: OpenConversation = (stream) => new Conversation(stream, context);
   const streams = new StreamSeries(series, systemClock);
   const pluginStates = (): string => formatPluginStates(state.policies.active.compiled.plugins);
@@ -101,6 +109,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const streamsCut = await untilTold(task.control, { transport, health, healthService, state });
   handshakes.close();
   reports.close();
+  await tracing?.close();
   task.control.close();
   return { streamsCut };
 }
@@ -109,13 +118,13 @@ function conversationContext(
   task: ShardTask,
   shard: {
     readonly memory: ShardMemory;
-    readonly series: ShardSeries;
+    readonly metrics: RequestMetrics;
     readonly prng: Prng;
     readonly state: ShardState;
     readonly send: (message: FromShard) => void;
   },
 ): ConversationContext {
-  const { memory, series, prng, state, send } = shard;
+  const { memory, metrics, prng, state, send } = shard;
   const decisions = new DecisionQueue({
     memory,
     clock: systemClock,
@@ -139,7 +148,7 @@ function conversationContext(
       countFinished(memory, record);
       outcomes?.add({ cause: record.cause, status: record.response?.status }, () => outcomeOf(record));
     },
-    metrics: new RequestSeries(series, systemClock),
+    metrics,
   });
   const requestIds = prng.fork("request ids");
   const errorCodes = Object.keys(ERROR_KINDS) as ErrorCode[];
@@ -168,6 +177,10 @@ function outcomeSampler(send: (message: FromShard) => void): OutcomeSampler {
     onOutcome: (outcome) => send({ kind: "outcome", outcome }),
     onSuppressed: (counts) => send({ kind: "suppressedOutcomes", counts }),
   });
+}
+
+function tracingHooks(series: ShardSeries): Parameters<typeof traceRequests>[2] {
+  return { clock: systemClock, onSent: (count, outcome) => countSpans(series, count, outcome) };
 }
 
 function countFinished(memory: ShardMemory, { cause, response }: FinishRecord): void {

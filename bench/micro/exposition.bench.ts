@@ -124,7 +124,7 @@ function route(series: ShardSeries, { endpoints, children }: Shape): void {
     const slot = index % endpoints;
     const meter = metrics.open("request");
     meter.identify({ modelName, targetModelName, fairnessId, priority: Number(priority) });
-    const pick = { slot, generation: 1, blockCount: 4, matchedBlocks: 2 };
+    const pick = { slot, generation: 1, candidateCount: 8, blockCount: 4, matchedBlocks: 2 };
     meter.onScheduled({ pick, blockSize: 256, durationMs: 0.01 });
     meter.onRouted({ slot, tokens: 100, requestSize: 0 });
   }

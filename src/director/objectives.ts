@@ -1,13 +1,8 @@
 /**
- * Objectives: names that clients put into a header, and the priorities that they stand for. The control thread reads
- * them (a file, or InferenceObjective objects) and tells every shard the whole table when it changes.
+ * The objectives as a shard knows them. The control thread reads them (`discovery/file/objectives-file.ts`) and tells
+ * every shard the whole table when it changes.
  */
-
-export interface Objective {
-  readonly name: string;
-  /** Higher goes first; below 0 a request may be shed. */
-  readonly priority: number;
-}
+import type { Objective } from "../framework/objective.ts";
 
 /** Priority of a request whose objective is not known, or that names none: the Go picker's. */
 export const PRIORITY_DEFAULT = 0;

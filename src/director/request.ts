@@ -84,6 +84,7 @@ export class InferenceRequest {
   #picks: readonly Pick[] = [];
   #response: ResponseObserver | undefined;
   #refusal: EppError | undefined;
+  #hasAnswerBegun = false;
 
   constructor(
     context: DirectorContext,
@@ -172,6 +173,17 @@ export class InferenceRequest {
   onResponseHead({ status, servedBy }: ResponseHeaders): readonly HeaderChange[] {
     if (this.#plugins === undefined || this.#state !== "routed") return NO_HEADERS;
     return this.#plugins.onResponse({ status: status === undefined ? undefined : String(status), servedBy });
+  }
+
+  /**
+   * The server has sent the first bytes of its answer's body: the prompt is computed, and its tokens are no load any
+   * more. Where output is charged, too, all tokens stay until the end.
+   */
+  onResponseBegun(): void {
+    if (this.#hasAnswerBegun || this.#state !== "routed") return;
+    this.#hasAnswerBegun = true;
+    if ((this.#policy.compiled.inFlightLoad?.outputRatio ?? 0) > 0) return;
+    for (const pick of this.#picks) this.#context.memory.releaseTokens(pick);
   }
 
   /** The stream is over: returns everything that is still claimed, and reports the end. Only the first call counts. */
@@ -309,11 +321,8 @@ export class InferenceRequest {
     return { window: this.#body.window, policy, seedLow: 0, seedHigh: 0, addresses: this.#addresses };
   }
 
-  #onScheduled(
-    { picks, outcome, headers }: Scheduled,
-    completedAtMs: number,
-    answer: (outcome: Outcome) => void,
-  ): void {
+  #onScheduled(scheduled: Scheduled, completedAtMs: number, answer: (outcome: Outcome) => void): void {
+    const { picks, outcome, decision, headers } = scheduled;
     this.#body.release();
     this.#picks = picks;
     if (this.#state === "finished") {
@@ -322,48 +331,52 @@ export class InferenceRequest {
       this.#context.policies.release(this.#policy);
       return;
     }
-    this.#meterScheduled(outcome);
-    if (outcome instanceof EppError) {
-      answer(this.#refuse(outcome));
+    this.#meterScheduled(scheduled);
+    const refusal = outcome instanceof EppError ? outcome : this.#refuseUncached(outcome.pick);
+    if (refusal !== undefined || outcome instanceof EppError || decision === undefined) {
+      answer(this.#refuse(refusal ?? new EppError("Internal", "a pick without a decision")));
       return;
     }
-    const { pick, profile, decision } = outcome;
-    if (this.#options.wantsCached === true && pick.matchedBlocks === 0) {
-      answer(this.#refuse(new EppError("PreconditionFailed", "no decode worker has the requested KV cache")));
-      return;
-    }
+    const { pick, profile } = outcome;
     this.#state = "routed";
     // The answer's pick is the first: the response is compared with it.
     this.#picks = [pick, ...picks.filter((other) => other !== pick)];
     this.#report(pick, profile, decision, completedAtMs);
-    answer(this.#routed(pick, decision, headers));
-  }
-
-  #routed(pick: Pick, { candidates }: Decision, headers: readonly HeaderChange[]): Routed {
-    const traced = this.meter?.traceHeaders ?? NO_HEADERS;
-    const fromHooks = this.#plugins?.onPicked({
-      id: this.#context.fleet.bySlot(pick.slot)?.id,
-      slot: pick.slot,
-      hostPort: pick.hostPort,
-      matchedBlocks: pick.matchedBlocks,
-      blockCount: pick.blockCount,
-    });
-    return {
+    answer({
       pick,
       edit: this.#body.edit,
-      headers:
-        traced.length + headers.length + (fromHooks?.length ?? 0) === 0
-          ? NO_HEADERS
-          : [...traced, ...headers, ...(fromHooks ?? NO_HEADERS)],
-      candidates,
+      headers: this.#requestHeaders(pick, headers),
+      candidates: decision.candidates,
       skipsResponse: this.#skipsResponse,
-    };
+    });
   }
 
-  #meterScheduled(outcome: Scheduled["outcome"]): void {
-    if (this.meter === undefined || outcome instanceof EppError) return;
-    const { pick, decision } = outcome;
-    const { blockSize } = this.#policy.compiled.program;
+  /** The client wants its prompt where some of it is cached, or not at all. */
+  #refuseUncached({ matchedBlocks }: Pick): EppError | undefined {
+    if (this.#options.wantsCached !== true || matchedBlocks > 0) return undefined;
+    return new EppError("PreconditionFailed", "no decode worker has the requested KV cache");
+  }
+
+  /** What trace, profile handler and hooks set on the request, in this order. */
+  #requestHeaders(pick: Pick, fromHandler: readonly HeaderChange[]): readonly HeaderChange[] {
+    const traced = this.meter?.traceHeaders ?? NO_HEADERS;
+    const fromHooks =
+      this.#plugins?.onPicked({
+        id: this.#context.fleet.bySlot(pick.slot)?.id,
+        slot: pick.slot,
+        hostPort: pick.hostPort,
+        matchedBlocks: pick.matchedBlocks,
+        blockCount: pick.blockCount,
+      }) ?? NO_HEADERS;
+    if (traced.length + fromHandler.length + fromHooks.length === 0) return NO_HEADERS;
+    return [...traced, ...fromHandler, ...fromHooks];
+  }
+
+  /** Not for a pool without endpoints: nothing was scheduled then. */
+  #meterScheduled({ outcome, decision }: Scheduled): void {
+    if (this.meter === undefined || decision === undefined || decision.decided.kind === "no-endpoints") return;
+    const pick = outcome instanceof EppError ? undefined : outcome.pick;
+    const blockSize = this.#context.memory.blockSize(this.#policy.number);
     this.meter.onScheduled({ pick, blockSize, durationMs: decision.batchMs });
   }
 

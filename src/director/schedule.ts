@@ -19,8 +19,10 @@ export const ROUNDS_MAX = 8;
 /** What scheduling came to. All picks are charged, whatever the outcome; the caller releases each. */
 export interface Scheduled {
   readonly picks: readonly Pick[];
-  /** The pick that is the answer, and the decision that made it. */
-  readonly outcome: { readonly pick: Pick; readonly profile: number; readonly decision: Decision } | EppError;
+  /** The pick that is the answer, and the position of its profile. */
+  readonly outcome: { readonly pick: Pick; readonly profile: number } | EppError;
+  /** The decision that made the answer, or found none; undefined when none was made or chosen. */
+  readonly decision: Decision | undefined;
   /** What the handler tells the server besides. */
   readonly headers: readonly HeaderChange[];
 }
@@ -50,8 +52,8 @@ const NO_HEADERS: readonly HeaderChange[] = [];
 
 function onlyResult(decision: Decision): Scheduled {
   const { decided } = decision;
-  if (decided.kind !== "picked") return { picks: [], outcome: refusalOf(decided), headers: NO_HEADERS };
-  return { picks: [decided], outcome: { pick: decided, profile: 0, decision }, headers: NO_HEADERS };
+  if (decided.kind !== "picked") return { picks: [], outcome: refusalOf(decided), decision, headers: NO_HEADERS };
+  return { picks: [decided], outcome: { pick: decided, profile: 0 }, decision, headers: NO_HEADERS };
 }
 
 /** 503: nobody is there. 429: there are endpoints, and the filters let none of them through. */
@@ -131,7 +133,8 @@ class ProfileRounds {
     const profile = this.#names.indexOf(primaryProfile);
     this.#options.onScheduled({
       picks: this.#picks(),
-      outcome: decided.kind === "picked" ? { pick: decided, profile, decision } : refusalOf(decided),
+      outcome: decided.kind === "picked" ? { pick: decided, profile } : refusalOf(decided),
+      decision,
       headers: choice?.headers ?? NO_HEADERS,
     });
   }
@@ -147,7 +150,7 @@ class ProfileRounds {
   }
 
   #refuse(outcome: EppError): void {
-    this.#options.onScheduled({ picks: this.#picks(), outcome, headers: NO_HEADERS });
+    this.#options.onScheduled({ picks: this.#picks(), outcome, decision: undefined, headers: NO_HEADERS });
   }
 
   #picks(): Pick[] {

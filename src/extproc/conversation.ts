@@ -200,6 +200,7 @@ export class Conversation implements ExtProcHandler {
   #onResponseBody({ body, endOfStream }: BodyMessage): void {
     const meter = this.#request?.meter;
     meter?.onResponseChunk(body.length);
+    if (body.length > 0) this.#request?.onResponseBegun();
     const pieces = this.#request?.response.onBody(body, endOfStream) ?? [body];
     this.#answerResponseBody(body, pieces, endOfStream);
     meter?.onResponseChunkDone();

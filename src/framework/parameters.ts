@@ -9,7 +9,7 @@ export type NoParameters = Record<string, never>;
 export const noParameters: z.ZodType<NoParameters> = z.strictObject({});
 
 /** Anything: the Go picker does not look at the parameters of this type, so configurations may hold what they like. */
-export const ignoredParameters: z.ZodType<unknown> = z.unknown().meta({ description: "none; anything is ignored" });
+export const ignoredParameters: z.ZodType = z.unknown().meta({ description: "none; anything is ignored" });
 
 /** Tells of parameters that nothing looks at. */
 export function warnOfIgnored(parameters: unknown, { warn }: Pick<CreateContext, "warn">): void {
@@ -26,8 +26,9 @@ export function warnOfDeprecated<Parameters extends object>(
   advice: Readonly<Partial<Record<keyof Parameters & string, string>>>,
   { warn }: Pick<CreateContext, "warn">,
 ): void {
-  for (const [name, text] of Object.entries(advice)) {
-    if (parameters[name as keyof Parameters] !== undefined) warn(`parameter ${name} is deprecated: ${text}`);
+  for (const [name, text] of Object.entries<string | undefined>(advice)) {
+    if (text === undefined || parameters[name as keyof Parameters] === undefined) continue;
+    warn(`parameter ${name} is deprecated: ${text}`);
   }
 }
 

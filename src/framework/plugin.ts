@@ -180,7 +180,7 @@ export interface PrefixCacheShape {
 export interface InFlightLoadShape {
   /** Estimated output tokens per prompt token that are charged as well; 0 charges none. */
   readonly outputRatio: number;
-  /** Upper bound of that estimate. */
+  /** Upper bound of that estimate; Infinity for none. */
   readonly outputTokensMax: number;
 }
 

@@ -11,6 +11,7 @@ import type { FleetEndpoint, FleetView } from "../framework/fleet.ts";
 import { headerName } from "../framework/parameters.ts";
 import type { CreateContext, DataNeeds, Hooks } from "../framework/plugin.ts";
 import type { RequestView } from "../framework/request.ts";
+import { SESSION_SECONDS_MAX } from "../wasm/pick-records.ts";
 
 export interface SessionAffinityParameters {
   readonly strategy: "encoded_endpoint_header" | "session_id";
@@ -35,8 +36,6 @@ const TOKEN_HEADER = "x-session-token";
 const SESSION_HEADER = "x-session-id";
 /** The Go picker's: five minutes, some turns of a conversation. */
 const TTL_DEFAULT_SECONDS = 300;
-/** A quarter of a year: what bindings can count. */
-const TTL_MAX_SECONDS = 2 ** 23 - 1;
 
 const source = z
   .strictObject({
@@ -78,7 +77,7 @@ export const sessionAffinityParameters: z.ZodType<SessionAffinityParameters> = z
       evictionTtlSeconds: z
         .number()
         .min(0)
-        .max(TTL_MAX_SECONDS)
+        .max(SESSION_SECONDS_MAX)
         .default(TTL_DEFAULT_SECONDS)
         .transform((seconds) => (seconds === 0 ? TTL_DEFAULT_SECONDS : Math.ceil(seconds)))
         .meta({ description: "a session stays bound for so long without a request; 0 means the default" }),

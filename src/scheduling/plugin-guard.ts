@@ -35,6 +35,8 @@ export interface GuardOptions {
   readonly budgetMs: number | undefined;
   readonly nowMs: () => number;
   readonly reports: GuardReports;
+  /** Told how long each call took that has a budget. */
+  readonly onTimed?: ((durationMs: number) => void) | undefined;
 }
 
 export class PluginGuard {
@@ -48,7 +50,7 @@ export class PluginGuard {
 
   /** What `call` returns; `otherwise` when the plugin rests or the call fails. */
   run<Result>(call: () => Result, otherwise: Result): Result {
-    const { budgetMs, nowMs } = this.#options;
+    const { budgetMs, nowMs, onTimed } = this.#options;
     if (this.#restsUntilMs !== undefined && nowMs() < this.#restsUntilMs) return otherwise;
     const startMs = budgetMs === undefined ? 0 : nowMs();
     let result: Result;
@@ -67,6 +69,7 @@ export class PluginGuard {
     }
     if (budgetMs !== undefined) {
       const tookMs = nowMs() - startMs;
+      onTimed?.(tookMs);
       if (tookMs > budgetMs) {
         this.#fail("over-budget", `a call took ${tookMs.toFixed(2)} ms of ${budgetMs} ms`);
         return otherwise;

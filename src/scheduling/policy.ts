@@ -9,6 +9,7 @@ import { METRICS_STALE_MS, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
 import type { InFlightLoadShape, PrefixCacheShape, Producer } from "../framework/plugin.ts";
 import type { DetectorProgram } from "../framework/programs.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
+import type { PluginTimer, TimedPlugin } from "../telemetry/series/plugin-series.ts";
 import { layout } from "../wasm/layout.ts";
 import type { PolicyProgram } from "../wasm/policies.ts";
 import type { CompiledPolicy, Guarded, RequestStages } from "./compiled-policy.ts";
@@ -25,6 +26,8 @@ export type PolicyConfig = SchedulingConfig & Partial<Pick<EndpointPickerConfig,
 export interface CompileOptions extends InstanceContext {
   /** Told of calls that fail. The control thread calls no plugin; there it hears nothing. */
   readonly reports: GuardReports;
+  /** Counts the times of a plugin whose calls are measured. */
+  readonly timerOf?: (plugin: TimedPlugin) => PluginTimer;
 }
 
 /** A thread that calls no plugin: it only wants the program. */
@@ -103,8 +106,13 @@ export function compilePolicy(
   };
 }
 
-function newGuard({ name, budgetMs }: CreatedPlugin, { nowMs, reports }: CompileOptions): PluginGuard {
-  return new PluginGuard({ name, budgetMs, nowMs, reports });
+function newGuard(
+  { name, type, definition, budgetMs }: CreatedPlugin,
+  { nowMs, reports, timerOf }: CompileOptions,
+): PluginGuard {
+  const extensionPoint = definition.facets.join("+");
+  const onTimed = budgetMs === undefined ? undefined : timerOf?.({ extensionPoint, type, name });
+  return new PluginGuard({ name, budgetMs, nowMs, reports, onTimed });
 }
 
 function findProfileHandler(plugins: readonly CreatedPlugin[], profileNames: readonly string[]): CreatedPlugin {

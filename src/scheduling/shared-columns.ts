@@ -8,10 +8,10 @@ import type { AttributeColumns } from "../wasm/attribute-columns.ts";
 import { attributeKey } from "./resources.ts";
 
 export class SharedColumns {
-  readonly #values: AttributeColumns;
+  readonly #values: Pick<AttributeColumns, "get" | "set">;
   #numbers: ReadonlyMap<string, number> = new Map();
 
-  constructor(values: AttributeColumns) {
+  constructor(values: Pick<AttributeColumns, "get" | "set">) {
     this.#values = values;
   }
 

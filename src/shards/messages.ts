@@ -3,7 +3,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../base/errors.ts";
 import type { DecisionRecord } from "../director/context.ts";
 import type { FleetSnapshot } from "../director/known-fleet.ts";
-import type { Objective } from "../director/objectives.ts";
+import type { Objective } from "../framework/objective.ts";
 import type { ModuleFile } from "../framework/user-modules.ts";
 import type { ParserType } from "../parsing/parser.ts";
 import type { KeyPair, TlsServing } from "../platform/tls.ts";
@@ -11,6 +11,7 @@ import type { FailureCause } from "../scheduling/plugin-guard.ts";
 import type { PolicyConfig } from "../scheduling/policy.ts";
 import type { DegradedCode } from "../telemetry/degraded-states.ts";
 import type { RequestOutcome, SuppressedOutcomes } from "../telemetry/outcome-sampler.ts";
+import type { TracingSettings } from "../telemetry/tracing/settings.ts";
 import type { HandshakeReport } from "./handshake-reports.ts";
 
 /** A policy that a shard is to compile for itself, or compiled before. */
@@ -60,6 +61,8 @@ export interface ShardTask {
   readonly parserTypes: readonly ParserType[];
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
+  /** How requests are traced; they are not when undefined. */
+  readonly tracing: TracingSettings | undefined;
   /** Count ext_proc streams by how they end. */
   readonly countsStreams: boolean;
   /** Tell the proxy every candidate's total. */

@@ -13,6 +13,7 @@ import { registerModules } from "../framework/user-modules.ts";
 import type { GuardReports } from "../scheduling/plugin-guard.ts";
 import { compilePolicy } from "../scheduling/policy.ts";
 import { SharedColumns } from "../scheduling/shared-columns.ts";
+import type { PluginTimer, TimedPlugin } from "../telemetry/series/plugin-series.ts";
 import type { AttributeColumns } from "../wasm/attribute-columns.ts";
 import type { PolicyOrder } from "./messages.ts";
 
@@ -25,6 +26,8 @@ export interface LoaderOptions {
   readonly reports: GuardReports;
   /** Parsers of a configuration that does not name any. */
   readonly parserNames: readonly string[];
+  /** Counts the times of a plugin whose calls are measured. */
+  readonly timerOf: (plugin: TimedPlugin) => PluginTimer;
 }
 
 interface Compiled {
@@ -57,7 +60,7 @@ export class PolicyLoader {
   }
 
   async #compile({ version, config, modules }: PolicyOrder): Promise<Compiled> {
-    const { registry: builtIn, clock, prng, reports, parserNames } = this.#options;
+    const { registry: builtIn, clock, prng, reports, timerOf, parserNames } = this.#options;
     const registry = await registerModules(builtIn, modules, PLUGIN_BUDGET_MS);
     const columns = new SharedColumns(this.#options.columns);
     const compiled = compilePolicy(config, registry, {
@@ -67,6 +70,7 @@ export class PolicyLoader {
       onWarning: () => undefined,
       sharedColumn: (plugin, column) => columns.column(plugin, column),
       reports,
+      timerOf,
     });
     return {
       version,

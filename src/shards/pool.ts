@@ -12,11 +12,12 @@ import type { Clock } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { FleetSnapshot } from "../director/known-fleet.ts";
-import type { Objective } from "../director/objectives.ts";
+import type { Objective } from "../framework/objective.ts";
 import type { ParserType } from "../parsing/parser.ts";
 import { type QueriedThread, RemoteThread } from "../platform/thread-queries.ts";
 import type { KeyPair } from "../platform/tls.ts";
 import type { DegradationReporter } from "../telemetry/health-details.ts";
+import type { TracingSettings } from "../telemetry/tracing/settings.ts";
 import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, PolicyOrder, ServingSettings, ShardResult, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
@@ -41,6 +42,7 @@ export interface ShardPoolOptions {
   readonly reportDecisions: boolean;
   readonly reportOutcomes: boolean;
   readonly countsStreams: boolean;
+  readonly tracing: TracingSettings | undefined;
   /** What a shard that starts now begins with. */
   readonly beginning: (shard: number) => ShardBeginning;
   readonly onMessage: (shard: number, message: FromShard) => void;
@@ -193,6 +195,7 @@ export class ShardPool {
       memory,
       seriesOf,
       countsStreams,
+      tracing,
       host,
       shardCount,
       prng,
@@ -210,6 +213,7 @@ export class ShardPool {
       memory,
       series: seriesOf(shard),
       countsStreams,
+      tracing,
       shard,
       control: port2,
       queries: asked,

@@ -16,6 +16,7 @@ export type DegradedCode =
   | "endpoints-unreachable"
   | "metrics-stale"
   | "endpoints-file-bad"
+  | "objectives-file-bad"
   | "discovery-down"
   | "config-bad"
   | "certificate-reload-failed"
@@ -28,6 +29,7 @@ export type DegradedCode =
   | "flow-control-inactive"
   | "name-table-full"
   | "series-table-full"
+  | "spans-lost"
   | "log-lines-lost";
 
 export interface DegradedStateKind {
@@ -63,6 +65,11 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
   "endpoints-file-bad": {
     severity: "warning",
     meaning: "The endpoints file was changed and cannot be used: the fleet stays as it was.",
+    remedy: "Mend the file at the line that the detail names; it is read again when it changes.",
+  },
+  "objectives-file-bad": {
+    severity: "warning",
+    meaning: "The objectives file was changed and cannot be used: priorities stay as they were.",
     remedy: "Mend the file at the line that the detail names; it is read again when it changes.",
   },
   "discovery-down": {
@@ -125,6 +132,11 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     severity: "notice",
     meaning: "More combinations of labels were seen than are told apart: further ones count as other in metrics.",
     remedy: "Find the client that makes up models or fairness ids; a restart begins with an empty table.",
+  },
+  "spans-lost": {
+    severity: "notice",
+    meaning: "Spans of traces could not be handed to their collector and are gone; requests do not notice.",
+    remedy: "Check `OTEL_EXPORTER_OTLP_ENDPOINT` and the collector behind it, or switch tracing off.",
   },
   "log-lines-lost": {
     severity: "notice",

@@ -11,7 +11,7 @@ import type { BuildInfo } from "./metrics/build-info.ts";
 import type { DataLayerErrors } from "./metrics/data-layer-errors.ts";
 import type { MetricDeclaration } from "./metrics/declaration.ts";
 import type { EndpointLoad, PoolGaugeValues } from "./metrics/pool-gauges.ts";
-import { FOLDED_KINDS } from "./series/columns.ts";
+import { FOLDED_KINDS, SPAN_OUTCOMES } from "./series/columns.ts";
 import type { SeriesView } from "./series/series-view.ts";
 
 /** What the control thread knows beside the shared counters. */
@@ -326,6 +326,13 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     help: "Values counted under other because a shard's series table had no room for their labels, by table.",
     labels: ["table"],
     read: ({ series }) => FOLDED_KINDS.map((kind) => ({ labels: { table: kind }, value: series.folded(kind) })),
+  },
+  {
+    name: "endpoint_picker_spans_total",
+    type: "counter",
+    help: "Spans of traces by what became of them on their way to the collector.",
+    labels: ["outcome"],
+    read: ({ series }) => SPAN_OUTCOMES.map((outcome) => ({ labels: { outcome }, value: series.spans(outcome) })),
   },
   {
     name: "endpoint_picker_series_folded_combinations",

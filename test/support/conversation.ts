@@ -11,13 +11,14 @@ import type { DecisionRecord, FinishRecord } from "../../src/director/context.ts
 import { DecisionQueue } from "../../src/director/decision-queue.ts";
 import { Director } from "../../src/director/director.ts";
 import { KnownFleet } from "../../src/director/known-fleet.ts";
-import { type Objective, ObjectiveTable } from "../../src/director/objectives.ts";
+import { ObjectiveTable } from "../../src/director/objectives.ts";
 import { parsersOfPolicy } from "../../src/director/policy-parsers.ts";
 import { PolicySet } from "../../src/director/policy-set.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
 import { RequestHeaderReader } from "../../src/extproc/request-headers.ts";
 import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
 import type { FleetEndpoint, Labels } from "../../src/framework/fleet.ts";
+import type { Objective } from "../../src/framework/objective.ts";
 import type { PluginDefinition } from "../../src/framework/plugin.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
 import type { ParserDefinition } from "../../src/parsing/parser.ts";
@@ -95,6 +96,10 @@ export function testShard(options: TestShardOptions = {}): TestShard {
   const { build = "debug", endpointCount = 3, windowCount = 16, requestBodySizeMax = 16 * 1024 * 1024 } = options;
   const clock = new ManualClock();
   const pluginReports: string[] = [];
+  const shared = new SharedColumns({
+    get: (column, slot) => values.get(column, slot),
+    set: (column, slot, value) => values.set(column, slot, value),
+  });
   const registry = new PluginRegistry([...BUILTIN_PLUGINS, ...(options.plugins ?? [])]);
   const compiled = compilePolicy(options.config ?? DEFAULT_CONFIG, registry, {
     nowMs: () => clock.nowMs(),
@@ -116,7 +121,6 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     policy: { ...compiled.program, profiles },
   });
   const values = new AttributeColumns(fleet.memory, fleet.kernel);
-  const shared = new SharedColumns(values);
   shared.bind(columnNumbers);
   const [memory] = fleet.shards;
   if (memory === undefined) throw new Error("the test fleet has no shard");

@@ -2,6 +2,17 @@
  * Filters and scorers by slow and obvious means, from the rules in their docstrings: what definitions and kernel
  * together are held against. By type and parameters, as a configuration gives them.
  */
+import type { EndpointAttributeFilterParameters } from "../../src/plugins/filters/endpoint-attribute.ts";
+import type { PrefixCacheAffinityParameters } from "../../src/plugins/filters/prefix-cache-affinity.ts";
+import type { UtilizationFilterParameters } from "../../src/plugins/filters/utilization.ts";
+import type { ConcurrencyDetectorParameters } from "../../src/plugins/saturation-detectors/concurrency.ts";
+import type { UtilizationDetectorParameters } from "../../src/plugins/saturation-detectors/utilization.ts";
+import type { ActiveRequestParameters } from "../../src/plugins/scorers/active-request.ts";
+import type { EndpointAttributeScorerParameters } from "../../src/plugins/scorers/endpoint-attribute.ts";
+import type { HeaderLabelAffinityParameters } from "../../src/plugins/scorers/header-label-affinity.ts";
+import type { LoadAwareParameters } from "../../src/plugins/scorers/load-aware.ts";
+import type { PrefixCacheParameters } from "../../src/plugins/scorers/prefix-cache.ts";
+import type { TokenLoadParameters } from "../../src/plugins/scorers/token-load.ts";
 import { NOW_MS, STALE_MS } from "./fleet.ts";
 
 /** What a decision knows of one endpoint. Undefined: not known. */
@@ -29,22 +40,54 @@ export interface ModelRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A type of a plugin and its parameters. */
-export interface ModelPart {
-  readonly type: string;
-  // Parameters differ by type; each rule reads its own.
-  // biome-ignore lint/suspicious/noExplicitAny: a test's model of many shapes
-  readonly parameters: any;
-}
+/** A filter by its type, with the parameters that it is given. */
+export type ModelFilter =
+  | { readonly type: "label-selector-filter"; readonly parameters: { readonly matchLabels: { readonly tier: string } } }
+  | { readonly type: "decode-filter" | "model-filter" | "health-filter"; readonly parameters: object }
+  | {
+      readonly type: "utilization-filter";
+      readonly parameters: Pick<UtilizationFilterParameters, "conditions" | "fallbackOnEmpty">;
+    }
+  | { readonly type: "endpoint-attribute-filter"; readonly parameters: EndpointAttributeFilterParameters }
+  | { readonly type: "context-length-aware"; readonly parameters: { readonly enableFiltering: true } }
+  | { readonly type: "prefix-cache-affinity-filter"; readonly parameters: StickyParameters }
+  | {
+      readonly type: "utilization-detector";
+      readonly parameters: Omit<UtilizationDetectorParameters, "metricsStalenessThreshold">;
+    }
+  | { readonly type: "concurrency-detector"; readonly parameters: ConcurrencyDetectorParameters };
+
+type StickyParameters = Pick<
+  PrefixCacheAffinityParameters,
+  "affinityThreshold" | "maxTTFTPenaltyMs" | "peakPrefillThroughput"
+>;
+
+/** A scorer by its type, with the parameters that it is given. */
+export type ModelScorer =
+  | {
+      readonly type:
+        | "queue-scorer"
+        | "running-requests-size-scorer"
+        | "kv-cache-utilization-scorer"
+        | "lora-affinity-scorer"
+        | "context-length-aware";
+      readonly parameters: object;
+    }
+  | { readonly type: "load-aware-scorer"; readonly parameters: LoadAwareParameters }
+  | { readonly type: "prefix-cache-scorer"; readonly parameters: PrefixCacheParameters }
+  | { readonly type: "active-request-scorer"; readonly parameters: ActiveRequestParameters }
+  | { readonly type: "token-load-scorer"; readonly parameters: TokenLoadParameters }
+  | { readonly type: "endpoint-attribute-scorer"; readonly parameters: EndpointAttributeScorerParameters }
+  | { readonly type: "header-label-affinity-scorer"; readonly parameters: HeaderLabelAffinityParameters };
 
 export type Pool = readonly ModelEndpoint[];
 
 /** What the filters leave, one after the other. */
-export function modelKept(pool: Pool, filters: readonly ModelPart[], request: ModelRequest): Pool {
+export function modelKept(pool: Pool, filters: readonly ModelFilter[], request: ModelRequest): Pool {
   return filters.reduce((left, filter) => keep(left, filter, request), pool);
 }
 
-function keep(pool: Pool, { type, parameters }: ModelPart, request: ModelRequest): Pool {
+function keep(pool: Pool, { type, parameters }: ModelFilter, request: ModelRequest): Pool {
   const orAll = (kept: Pool): Pool => (kept.length === 0 ? pool : kept);
   switch (type) {
     case "label-selector-filter":
@@ -87,7 +130,7 @@ function keep(pool: Pool, { type, parameters }: ModelPart, request: ModelRequest
       return pool.filter(({ inFlightRequests, inFlightTokens }) => {
         const requests = inFlightRequests < parameters.maxConcurrency * room;
         const tokens = inFlightTokens < parameters.maxTokenConcurrency * room;
-        return { requests, tokens, hybrid: requests && tokens }[parameters.concurrencyMode as string];
+        return { requests, tokens, hybrid: requests && tokens }[parameters.concurrencyMode];
       });
     }
     case "model-filter":
@@ -97,27 +140,25 @@ function keep(pool: Pool, { type, parameters }: ModelPart, request: ModelRequest
       });
     case "health-filter":
       return orAll(pool.filter(isFresh));
-    default:
-      throw new Error(`the model has no filter ${type}`);
   }
 }
 
-function isWithin(endpoint: ModelEndpoint, conditions: readonly { metric: string; maxValue: number }[]): boolean {
-  const known = isFresh(endpoint);
+function isWithin(endpoint: ModelEndpoint, conditions: UtilizationFilterParameters["conditions"]): boolean {
+  const isKnown = isFresh(endpoint);
   return conditions.every(({ metric, maxValue }) => {
     const value = {
       "active-requests": endpoint.inFlightRequests,
-      "running-requests": known ? endpoint.running : 0,
-      "waiting-queue": known ? endpoint.queue : 0,
-      "kv-cache-utilization": known ? endpoint.usage : 0,
+      "running-requests": isKnown ? endpoint.running : 0,
+      "waiting-queue": isKnown ? endpoint.queue : 0,
+      "kv-cache-utilization": isKnown ? endpoint.usage : 0,
     }[metric];
-    return (value ?? Number.NaN) <= maxValue;
+    return value <= maxValue;
   });
 }
 
 function keepSticky(
   pool: Pool,
-  { affinityThreshold, maxTTFTPenaltyMs, peakPrefillThroughput }: ModelPart["parameters"],
+  { affinityThreshold, maxTTFTPenaltyMs, peakPrefillThroughput }: StickyParameters,
   { blockCount }: ModelRequest,
 ): Pool {
   if (pool.length <= 1) return pool;
@@ -130,7 +171,7 @@ function keepSticky(
 }
 
 /** Scores of the candidates by one scorer. */
-export function modelScores(pool: Pool, { type, parameters }: ModelPart, request: ModelRequest): number[] {
+export function modelScores(pool: Pool, { type, parameters }: ModelScorer, request: ModelRequest): number[] {
   switch (type) {
     case "queue-scorer":
       return fillUnknown(preferFewest(pool.map((endpoint) => known(endpoint, endpoint.queue, true))));
@@ -167,19 +208,17 @@ export function modelScores(pool: Pool, { type, parameters }: ModelPart, request
         return 1 - Math.min(tokens, parameters.queueThresholdTokens) / parameters.queueThresholdTokens;
       });
     case "context-length-aware":
-      return pool.map(({ labels }) => fit(request.promptTokens, rangeOf(labels)));
+      return pool.map(({ labels }) => fitOf(request.promptTokens, rangeOf(labels)));
     case "endpoint-attribute-scorer":
       return attributeScores(pool, parameters.algorithm);
     case "header-label-affinity-scorer":
       return pool.map(({ labels }) =>
         labels["tier"] !== undefined && labels["tier"] === request.headers["x-tier"] ? 1 : 0,
       );
-    default:
-      throw new Error(`the model has no scorer ${type}`);
   }
 }
 
-/** NaN-free: undefined for what was never scraped, or too long ago. Waiting and running requests grow by what is sent. */
+/** Undefined for what was never scraped, or too long ago. Waiting and running requests grow by what was sent since. */
 function known(endpoint: ModelEndpoint, value: number | undefined, grows: boolean): number | undefined {
   if (!isFresh(endpoint) || value === undefined) return undefined;
   return grows ? value + endpoint.inFlightRequests : value;
@@ -205,10 +244,13 @@ function adapterScore({ adapters }: ModelEndpoint, model: string): number | unde
   return adapters.waiting.includes(model) ? 0.6 : 0;
 }
 
-function attributeScores(pool: Pool, { type, normalization }: ModelPart["parameters"]): number[] {
+function attributeScores(
+  pool: Pool,
+  { type, normalization }: EndpointAttributeScorerParameters["algorithm"],
+): number[] {
   const values = pool.map(({ temperature }) => temperature);
   const there = values.filter((value) => value !== undefined);
-  const { min, max } = normalization?.fixedRange ?? { min: Math.min(...there), max: Math.max(...there) };
+  const { min, max } = normalization.fixedRange ?? { min: Math.min(...there), max: Math.max(...there) };
   return values.map((value) => {
     if (value === undefined) return 0;
     if (min === max) return 1;
@@ -225,7 +267,7 @@ function rangeOf(labels: Readonly<Record<string, string>>): { min: number; max: 
   return Number.isInteger(min) && Number.isInteger(max) && min <= max ? { min, max } : "none";
 }
 
-function fit(tokens: number, range: ReturnType<typeof rangeOf>): number {
+function fitOf(tokens: number, range: ReturnType<typeof rangeOf>): number {
   if (range === undefined) return 0.5;
   if (range === "none") return 0;
   const { min, max } = range;
@@ -235,18 +277,18 @@ function fit(tokens: number, range: ReturnType<typeof rangeOf>): number {
   return width === 0 ? 1 : 0.3 + 0.7 * (0.7 / (1 + width / 10_000) + 0.3 * ((max - tokens) / width));
 }
 
-function compares(actual: number, operator: string, value: number): boolean {
+function compares(actual: number, operator: string, wanted: number): boolean {
   switch (operator) {
     case "LessThan":
-      return actual < value;
+      return actual < wanted;
     case "LessThanOrEqual":
-      return actual <= value;
+      return actual <= wanted;
     case "GreaterThan":
-      return actual > value;
+      return actual > wanted;
     case "GreaterThanOrEqual":
-      return actual >= value;
+      return actual >= wanted;
     default:
-      return actual === value;
+      return actual === wanted;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The plain account of what conversations hold, next to a real shard: each step is made on both, and `check` compares.
- * A stream holds a window from its first read byte to its decision, and a charge from its decision to its end; a stream
- * that leaves while it is being decided gives its window back at the decision.
+ * A stream holds a window from its first read byte to its decision, and a charge from its decision to its end, its
+ * tokens to the first byte of the answer; a stream that leaves while it is being decided gives its window back at the decision.
  *
  *   headers ─► body ─► deciding ─► routed ─► over       any state ─► over by refusal, cancellation, half-close, failure
  */
@@ -185,11 +185,13 @@ export class ReleaseModel {
     }
   }
 
-  /** A response message is answered in any state and changes nothing. */
-  #sendResponse({ stream }: ModelStream): void {
+  /** A response message is answered in any state. The first one returns the prompt's tokens: it is computed. */
+  #sendResponse(subject: ModelStream): void {
+    const { stream } = subject;
     const before = stream.answers.length;
     stream.send({ kind: "responseBody", body: Buffer.from("data: x\n\n") });
     expect(stream.answers.length).toBe(before + 1);
+    if (subject.charge !== undefined) subject.charge = { ...subject.charge, tokens: 0 };
   }
 
   #cancel(subject: ModelStream): void {

@@ -34,7 +34,7 @@ const PREFIX_BLOCKS_DEFAULT = 2_048;
 /** The Go picker's: 500,000 tokens of 16-token blocks, as an accelerator of 80 GB holds for a model of 8 B. */
 const CAPACITY_DEFAULT_BLOCKS = 31_250;
 
-const blockSizeTokens = z.int().min(0).max(BLOCK_SIZE_TOKENS_MAX);
+const blockTokens = z.int().min(0).max(BLOCK_SIZE_TOKENS_MAX);
 
 export const approxPrefixCacheProducer: PluginDefinition<ApproxPrefixCacheParameters> = {
   type: "approx-prefix-cache-producer",
@@ -46,10 +46,10 @@ export const approxPrefixCacheProducer: PluginDefinition<ApproxPrefixCacheParame
   parameters: z
     .strictObject({
       autoTune: z.boolean().default(true).meta({ description: "take sizes from what the engines report" }),
-      blockSizeTokens: blockSizeTokens
+      blockSizeTokens: blockTokens
         .default(BLOCK_SIZE_TOKENS_DEFAULT)
         .meta({ description: `tokens of a block; below ${BLOCK_SIZE_TOKENS_MIN} means ${BLOCK_SIZE_TOKENS_MIN}` }),
-      blockSize: blockSizeTokens.optional().meta({ description: "deprecated name of blockSizeTokens" }),
+      blockSize: blockTokens.optional().meta({ description: "deprecated name of blockSizeTokens" }),
       maxPrefixTokensToMatch: z
         .int()
         .min(0)

@@ -6,8 +6,8 @@ import type { PluginDefinition } from "../../framework/plugin.ts";
 /**
  * score = (max − r) / (max − min), r the requests that an endpoint runs; equal ones score 1.
  *
- * r is the scraped count plus the requests sent since that scrape, so a burst spreads before the next scrape sees it. An
- * unknown r (never scraped, or stale) scores the mean of the known ones, or 1 when none is known. Source of the
+ * r is the scraped count plus the requests sent since that scrape, so a burst spreads before the next scrape sees it.
+ * An unknown r (never scraped, or stale) scores the mean of the known ones, or 1 when none is known. Source of the
  * formula: the Go picker's scorer of the same type.
  */
 export const runningRequestsScorer: PluginDefinition = {

@@ -34,6 +34,9 @@ export class ControlMetrics {
   readonly #series: SeriesView;
   readonly #timer: Timer;
   #gauges: PoolGaugeValues;
+  /** As of the last refresh. */
+  #spansExported = 0;
+  #spansFailed = 0;
 
   constructor(options: ControlMetricsOptions) {
     this.#options = options;
@@ -74,9 +77,14 @@ export class ControlMetrics {
     this.#gauges = this.#compute();
     const full: string[] = FOLDED_KINDS.filter((kind) => this.#series.folded(kind) > 0);
     if (this.#series.foldedCombinations > 0) full.push("the shards' common");
-    if (full.length > 0) {
-      this.#options.health.raise("series-table-full", `too many labels for these tables: ${full.join(", ")}`);
-    }
+    const { health } = this.#options;
+    if (full.length > 0) health.raise("series-table-full", `too many labels for these tables: ${full.join(", ")}`);
+    const [exported, failed] = [this.#series.spans("exported"), this.#series.spans("failed")];
+    if (failed > this.#spansFailed)
+      health.raise("spans-lost", `${failed} spans were lost so far, ${exported} were taken`);
+    else if (exported > this.#spansExported) health.clear("spans-lost");
+    this.#spansFailed = failed;
+    this.#spansExported = exported;
   }
 
   #compute(): PoolGaugeValues {

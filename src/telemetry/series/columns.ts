@@ -31,6 +31,10 @@ export type StreamCode = (typeof STREAM_CODES)[number];
 export const FOLDED_KINDS = ["request", "attempt", "in-flight", "plugin"] as const;
 export type FoldedKind = (typeof FOLDED_KINDS)[number];
 
+/** What becomes of spans that are sent to a collector, in the order of their cells. */
+export const SPAN_OUTCOMES = ["exported", "failed"] as const;
+export type SpanOutcome = (typeof SPAN_OUTCOMES)[number];
+
 export interface HistogramColumns {
   /** First cell. */
   readonly at: number;
@@ -88,6 +92,8 @@ export interface SharedColumns {
   readonly streamsOpen: number;
   /** First of the cells of STREAM_CODES. */
   readonly streams: number;
+  /** First of the cells of SPAN_OUTCOMES. */
+  readonly spans: number;
   /** First of the cells of FOLDED_KINDS. */
   readonly folded: number;
   readonly width: number;
@@ -107,6 +113,7 @@ function sharedColumns(): SharedColumns {
     streamDuration: cells.histogram(streamDuration),
     streamsOpen: cells.take(1),
     streams: cells.take(STREAM_CODES.length),
+    spans: cells.take(SPAN_OUTCOMES.length),
     folded: cells.take(FOLDED_KINDS.length),
     width: cells.width,
   };

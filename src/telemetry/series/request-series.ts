@@ -2,10 +2,20 @@
  * Counts requests on a shard: one meter per request, which adds to the cells of its labels as the request passes. What
  * a meter claims (a running request, what is in flight in an endpoint) it gives back when its stream is over.
  *
- * The director knows it by the interface `RequestMetrics`, whose calls these are.
+ * The director knows it by the interface `RequestMetrics`.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { ErrorCode } from "../../base/errors.ts";
+import type {
+  RequestClosed,
+  RequestLabels,
+  RequestMeter,
+  RequestMetrics,
+  ResponseHeadFacts,
+  RoutedFacts,
+  ScheduledFacts,
+  TokenUsage,
+} from "../request-metrics.ts";
 import {
   add,
   ERROR_CODES,
@@ -20,34 +30,14 @@ import {
 import { attemptKey, flowKey, NO_SLOT, requestKey, type ShardSeries } from "./shard-series.ts";
 
 /** Labels until a body is read. The Go picker's names for the absence of a model and of a fairness id. */
-const UNIDENTIFIED: MeterLabels = {
+const UNIDENTIFIED: RequestLabels = {
   modelName: "",
   targetModelName: "",
   fairnessId: "default-flow",
   priority: 0,
 };
 
-interface MeterLabels {
-  readonly modelName: string;
-  readonly targetModelName: string;
-  readonly fairnessId: string;
-  readonly priority: number;
-}
-
-interface MeterPick {
-  readonly slot: number;
-  readonly generation: number;
-  readonly blockCount: number;
-  readonly matchedBlocks: number;
-}
-
-interface MeterUsage {
-  readonly promptTokens?: number | undefined;
-  readonly cachedTokens?: number | undefined;
-  readonly completionTokens?: number | undefined;
-}
-
-export class RequestSeries {
+export class RequestSeries implements RequestMetrics {
   readonly readsTraceHeaders = false;
   readonly #series: ShardSeries;
   readonly #clock: Clock;
@@ -57,17 +47,17 @@ export class RequestSeries {
     this.#clock = clock;
   }
 
-  open(_requestId: string): RequestSeriesMeter {
+  open(_requestId: string): RequestMeter {
     return new RequestSeriesMeter(this.#series, this.#clock);
   }
 }
 
-export class RequestSeriesMeter {
+class RequestSeriesMeter implements RequestMeter {
   readonly traceHeaders: undefined;
   readonly #series: ShardSeries;
   readonly #clock: Clock;
   readonly #receivedAtMs: number;
-  #labels: MeterLabels = UNIDENTIFIED;
+  #labels: RequestLabels = UNIDENTIFIED;
   #priority = 0;
   #fairnessId = 0;
   #target = 0;
@@ -94,20 +84,16 @@ export class RequestSeriesMeter {
     this.#endAtMs = this.#receivedAtMs;
   }
 
-  identify(labels: MeterLabels): void {
+  identify(labels: RequestLabels): void {
     this.#labels = labels;
     this.#row = undefined;
   }
 
-  onScheduled(facts: {
-    readonly pick: MeterPick | undefined;
-    readonly blockSize: number;
-    readonly durationMs: number;
-  }): void {
+  onScheduled(facts: ScheduledFacts): void {
     this.#readLabels();
     const { shared } = this.#series;
-    const { pick, blockSize } = facts;
-    observe(shared, 0, SHARED_COLUMNS.scheduler, facts.durationMs / 1_000);
+    const { pick, blockSize, durationMs } = facts;
+    if (durationMs !== undefined) observe(shared, 0, SHARED_COLUMNS.scheduler, durationMs / 1_000);
     this.#countAttempt(pick?.slot ?? NO_SLOT, pick?.generation ?? 0);
     if (pick === undefined) return;
     const { blockCount, matchedBlocks } = pick;
@@ -115,7 +101,7 @@ export class RequestSeriesMeter {
     if (blockCount > 0) observe(shared, 0, SHARED_COLUMNS.hitRatio, matchedBlocks / blockCount);
   }
 
-  onRouted(facts: { readonly slot: number; readonly tokens: number; readonly requestSize: number }): void {
+  onRouted(facts: RoutedFacts): void {
     const row = this.#readLabels();
     const { cells } = this.#series.requests;
     add(cells, row + REQUEST_COLUMNS.total, 1);
@@ -135,7 +121,7 @@ export class RequestSeriesMeter {
     this.#countError(code);
   }
 
-  onResponseHeaders(facts: { readonly status: number | undefined; readonly isStreaming: boolean }): void {
+  onResponseHeaders(facts: ResponseHeadFacts): void {
     this.#headersAtMs = this.#clock.nowMs();
     this.#endAtMs = this.#headersAtMs;
     this.#isStreaming = facts.isStreaming;
@@ -157,7 +143,7 @@ export class RequestSeriesMeter {
     if (this.#isStreaming) this.#handledMs += this.#clock.nowMs() - this.#endAtMs;
   }
 
-  onClosed({ isComplete, usage }: { readonly isComplete: boolean; readonly usage: MeterUsage | undefined }): void {
+  onClosed({ isComplete, usage }: RequestClosed): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (isComplete) this.#countResponse(usage);
@@ -168,7 +154,7 @@ export class RequestSeriesMeter {
     add(this.#series.flows.cells, this.#flow + 1, -this.#tokens);
   }
 
-  #countResponse(usage: MeterUsage | undefined): void {
+  #countResponse(usage: TokenUsage | undefined): void {
     const { histograms, timeToFirstToken } = REQUEST_COLUMNS;
     const durationSeconds = (this.#endAtMs - this.#receivedAtMs) / 1_000;
     const completionTokens = usage?.completionTokens ?? 0;

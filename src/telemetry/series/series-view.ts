@@ -2,7 +2,7 @@
  * The series tables of all shards as one, for the control thread: rows by their labels, summed when they are read. The
  * limits on label values hold over all shards together: first come, first kept, the rest is `other`.
  */
-import { FOLDED_KINDS, type FoldedKind, SHARED_COLUMNS } from "./columns.ts";
+import { FOLDED_KINDS, type FoldedKind, SHARED_COLUMNS, SPAN_OUTCOMES, type SpanOutcome } from "./columns.ts";
 import type { NameRows } from "./name-rows.ts";
 import { RowGroups, type SeriesGroup } from "./row-groups.ts";
 import {
@@ -103,6 +103,11 @@ export class SeriesView {
     let sum = 0;
     for (const { shared } of this.#shards) sum += shared[column] ?? 0;
     return sum;
+  }
+
+  /** Spans by what became of them. */
+  spans(outcome: SpanOutcome): number {
+    return this.shared(SHARED_COLUMNS.spans + SPAN_OUTCOMES.indexOf(outcome));
   }
 
   /** What was counted as `other` because it found no room in a shard's table. */

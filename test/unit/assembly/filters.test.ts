@@ -36,7 +36,8 @@ const queues = (...depths: number[]): EndpointLoad[] =>
   depths.map((queueDepthRequests) => endpoint({ queueDepthRequests }));
 const active = (...counts: number[]): EndpointLoad[] =>
   counts.map((inFlightRequests) => endpoint({ inFlightRequests }));
-const attributed = (...values: number[]): EndpointLoad[] => values.map((value) => endpoint({ attributeColumns: [value] }));
+const attributed = (...values: number[]): EndpointLoad[] =>
+  values.map((value) => endpoint({ attributeColumns: [value] }));
 
 const CASES: readonly Case[] = [
   {

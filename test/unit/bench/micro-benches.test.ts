@@ -31,7 +31,8 @@ describe.each(benches)("$name", (bench) => {
   });
 
   it("the same seed gives the same results", async () => {
-    const hashes = (): Promise<string[]> => Promise.all(bench.cases("small", SEED).map((benchCase) => benchCase.check()));
+    const hashes = (): Promise<string[]> =>
+      Promise.all(bench.cases("small", SEED).map((benchCase) => benchCase.check()));
     expect(await hashes()).toEqual(await hashes());
   });
 });

@@ -14,8 +14,9 @@ import { KERNEL_BUILDS } from "../../support/kernel.ts";
 import { type BedEndpoint, part, pluginBed, promptOfTokens } from "../../support/plugin-bed.ts";
 import {
   type ModelEndpoint,
-  type ModelPart,
+  type ModelFilter,
   type ModelRequest,
+  type ModelScorer,
   modelKept,
   modelScores,
   type Pool,
@@ -89,10 +90,10 @@ function drawEndpoint(world: World, slot: number): { endpoint: ModelEndpoint; to
   return { endpoint, tokens };
 }
 
-function drawFilter(world: World): ModelPart {
+function drawFilter(world: World): ModelFilter {
   const attribute = { attribute: "temperature", producer: "extractor" };
   const operator = world.draw("LessThan", "LessThanOrEqual", "GreaterThan", "GreaterThanOrEqual", "Equal");
-  return world.draw<() => ModelPart>(
+  return world.draw<() => ModelFilter>(
     () => ({ type: "label-selector-filter", parameters: { matchLabels: { tier: "gold" } } }),
     () => ({ type: "decode-filter", parameters: {} }),
     () => ({
@@ -141,9 +142,9 @@ function drawFilter(world: World): ModelPart {
   )();
 }
 
-function drawScorer(world: World): ModelPart {
+function drawScorer(world: World): ModelScorer {
   const type = world.draw("linear_lower_is_better", "linear_higher_is_better");
-  return world.draw<() => ModelPart>(
+  return world.draw<() => ModelScorer>(
     () => ({ type: "queue-scorer", parameters: {} }),
     () => ({ type: "running-requests-size-scorer", parameters: {} }),
     () => ({ type: "kv-cache-utilization-scorer", parameters: {} }),
@@ -164,14 +165,14 @@ function drawScorer(world: World): ModelPart {
       parameters: {
         attributeKey: "temperature",
         producer: "extractor",
-        algorithm: world.draw<object>({ type }, { type, normalization: { fixedRange: { min: 15, max: 35 } } }),
+        algorithm: { type, normalization: world.draw({}, { fixedRange: { min: 15, max: 35 } }) },
       },
     }),
     () => ({ type: "header-label-affinity-scorer", parameters: { headerName: "x-tier", labelKey: "tier" } }),
   )();
 }
 
-function create({ type, parameters }: ModelPart): Plugin {
+function create({ type, parameters }: ModelFilter | ModelScorer): Plugin {
   const definition = BUILTIN_PLUGINS.find((candidate) => candidate.type === type);
   if (definition === undefined) throw new Error(`there is no plugin ${type}`);
   return part(definition, parameters);

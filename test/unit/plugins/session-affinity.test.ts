@@ -1,4 +1,4 @@
-/** The parts of session affinity that both plugins share; the kernel's part is tested with the scorer and the filter. */
+/** The parts of session affinity that both plugins share; the kernel's part is tested with scorer and filter. */
 import { describe, expect, it } from "vitest";
 import { producedBy } from "../../../src/framework/attribute-keys.ts";
 import { sessionId } from "../../../src/framework/attributes.ts";
@@ -40,6 +40,11 @@ describe("session-affinity parameters", () => {
       expected: { sessionIdConfig: { sources: [{ header: "x-session-id" }], evictionTtlSeconds: 300 } },
     },
     {
+      name: "parts of a second count as a whole one",
+      given: { sessionIdConfig: { evictionTtlSeconds: 0.5 } },
+      expected: { sessionIdConfig: { evictionTtlSeconds: 1 } },
+    },
+    {
       name: "sources keep their order",
       given: { sessionIdConfig: { sources: [{ attribute: "SessionID", producer: "ids" }, { header: "X-A" }] } },
       expected: {
@@ -70,6 +75,11 @@ describe("session-affinity parameters", () => {
       name: "an attribute without producer",
       given: { sessionIdConfig: { sources: [{ attribute: "SessionID" }] } },
       at: ["sessionIdConfig", "sources", 0],
+    },
+    {
+      name: "a time beyond what bindings can count",
+      given: { sessionIdConfig: { evictionTtlSeconds: 2 ** 23 } },
+      at: ["sessionIdConfig", "evictionTtlSeconds"],
     },
     {
       name: "a negative time",

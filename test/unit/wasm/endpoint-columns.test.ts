@@ -1,10 +1,13 @@
 /** The writer of the endpoint columns and the addresses that shards read from them. */
 import { describe, expect, it } from "vitest";
 import { hostPort } from "../../../src/framework/endpoint.ts";
+import { AttributeColumns } from "../../../src/wasm/attribute-columns.ts";
 import { EndpointAddresses } from "../../../src/wasm/endpoint-addresses.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";
+import { EndpointNames } from "../../../src/wasm/endpoint-names.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { createSharedMemory } from "../../../src/wasm/regions.ts";
+import { KERNEL_BUILDS, testKernel } from "../../support/kernel.ts";
 
 function setUp(): { columns: EndpointColumns; addresses: EndpointAddresses; view: DataView } {
   const memory = createSharedMemory({ shardCount: 1, streamWindowCount: 1, indexSlotsLog2: 12 });
@@ -53,6 +56,60 @@ describe("endpoint columns", () => {
     expect(view.getUint32(layout.COLUMN_IN_FLIGHT_AT_SCRAPE + 7 * 4, true)).toBe(0);
     expect(view.getFloat64(layout.COLUMN_SCRAPED_AT_MS + 7 * 8, true)).toBe(0);
     expect(view.getUint32(layout.COLUMN_STATE + 7 * 4, true)).toBe(layout.ENDPOINT_PRESENT | layout.ENDPOINT_REACHABLE);
+  });
+
+  it("what stands outside the columns' version is forgotten, too, and of that slot alone", () => {
+    const { memory, kernel, view } = testKernel(KERNEL_BUILDS[0]);
+    const columns = new EndpointColumns(memory);
+    const names = new EndpointNames(memory, kernel);
+    const attributes = new AttributeColumns(memory, kernel);
+    const flagsOf = (slot: number): number[] =>
+      [layout.ADAPTERS, layout.SERVED_MODELS].map((tables) =>
+        view.getUint32(tables + slot * layout.ENDPOINT_NAMES_STRIDE + layout.ENDPOINT_NAMES_FLAGS, true),
+      );
+    const coldPick = (slot: number): bigint => view.getBigUint64(layout.COLD_PICK_NUMBERS + slot * 8, true);
+    const laneLimit = (slot: number): number => view.getUint32(layout.COLUMN_LANE_LIMIT + slot * 4, true);
+    for (const slot of [6, 7]) {
+      columns.add(slot, "10.0.0.1:80");
+      columns.setLaneLimit(slot, 100);
+      for (const column of [0, layout.ATTRIBUTES_MAX - 1]) attributes.set(column, slot, 3.5);
+      names.setServedModels(slot, ["base"]);
+      names.setAdapters(slot, { running: ["a"], waiting: [], loadedMax: 4 });
+      view.setBigUint64(layout.COLD_PICK_NUMBERS + slot * 8, 9n, true);
+    }
+    columns.remove(7);
+    columns.add(7, "10.0.0.2:80");
+    expect([flagsOf(7), coldPick(7), laneLimit(7)]).toEqual([[0, 0], 0n, 0]);
+    expect(attributes.get(0, 7)).toBeNaN();
+    expect(attributes.get(layout.ATTRIBUTES_MAX - 1, 7)).toBeNaN();
+    const known = layout.ENDPOINT_NAMES_KNOWN;
+    expect([flagsOf(6), coldPick(6), laneLimit(6)]).toEqual([[known | layout.ENDPOINT_NAMES_ROOM, known], 9n, 100]);
+    expect(attributes.get(0, 6)).toBe(3.5);
+    // The same names again are written again: the table was emptied.
+    names.setServedModels(7, ["base"]);
+    expect(flagsOf(7)).toEqual([0, known]);
+  });
+
+  it("an endpoint is backed off or not, whether it is reachable or not", () => {
+    const { columns, view } = setUp();
+    const state = (): number => view.getUint32(layout.COLUMN_STATE, true);
+    columns.add(0, "10.0.0.1:80");
+    const before = state();
+    columns.setBackedOff(0, true);
+    expect(state()).toBe(before | layout.ENDPOINT_BACKED_OFF);
+    columns.setReachable(0, false);
+    columns.setBackedOff(0, false);
+    expect(state()).toBe(layout.ENDPOINT_PRESENT);
+  });
+
+  it("a lane limit is a positive number or none", () => {
+    const { columns, view } = setUp();
+    const limit = (): number => view.getUint32(layout.COLUMN_LANE_LIMIT, true);
+    columns.setLaneLimit(0, 77);
+    expect(limit()).toBe(77);
+    columns.setLaneLimit(0, undefined);
+    expect(limit()).toBe(0);
+    expect(() => columns.setLaneLimit(0, 0)).toThrow("lane limit 0");
   });
 
   it("numbers that a scrape did not find are unknown, whatever was known before", () => {

@@ -47,6 +47,28 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expect(shard.depths(chain, [3])).toEqual([800]);
   });
 
+  test("an endpoint with a limit of its own holds that much, from its next record on", () => {
+    const all = indexFixture(build, { lanes: { blocksPerEndpoint: 50, blocksTotal: 1_000 } });
+    const [shard] = all.shards;
+    const columns = new EndpointColumns(all.kernel.memory);
+    columns.setLaneLimit(3, 20);
+    columns.setLaneLimit(4, 70);
+    for (const slot of [2, 3, 4]) shard.push(slot, 1, chainNamed(1, 90));
+    all.writer.drain();
+    expect(shard.depths(chainNamed(1, 90), [2, 3, 4])).toEqual([50, 20, 70]);
+    columns.setLaneLimit(4, 10);
+    expect(shard.depths(chainNamed(1, 90), [4])).toEqual([70]);
+    shard.push(4, 1, chainNamed(2, 6));
+    all.writer.drain();
+    expect(all.writer.lanes.blockCount(4)).toBe(10);
+    expect(shard.depths(chainNamed(1, 90), [4])).toEqual([4]);
+    columns.setLaneLimit(3, undefined);
+    shard.push(3, 1, chainNamed(1, 90));
+    all.writer.drain();
+    expect(shard.depths(chainNamed(1, 90), [3])).toEqual([50]);
+    expectConsistent(all);
+  });
+
   test("an endpoint's lane forgets its least recently used prompt, tail first", () => {
     const all = indexFixture(build, { lanes: { blocksPerEndpoint: 50, blocksTotal: 1_000 } });
     const [shard] = all.shards;

@@ -45,8 +45,10 @@ describe("probabilistic-admitter", () => {
   it.each(CASES)("$name: refused with probability $probability", ({ loads, probability, parameters }) => {
     const options = parameters === undefined ? {} : { parameters };
     // random() is in [0, 1): just below the probability refuses, just above admits.
-    if (probability > 0) expect(isRefused(loads, Math.max(0, probability - 1e-9), options)).toBe(true);
-    if (probability < 1) expect(isRefused(loads, probability + 1e-9, options)).toBe(false);
+    const below = Math.max(0, probability - 1e-9);
+    const above = Math.min(1 - 1e-9, probability + 1e-9);
+    expect(isRefused(loads, below, options)).toBe(probability > 0);
+    expect(isRefused(loads, above, options)).toBe(probability === 1);
   });
 
   it.each([0, 1, 100])("a request of priority %i is never refused", (priority) => {

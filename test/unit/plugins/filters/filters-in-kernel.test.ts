@@ -1,4 +1,4 @@
-/** Filters through their definitions and the kernel: which endpoints they leave, worked out by hand from their rules. */
+/** Filters through their definitions and the kernel: what they leave, worked out by hand from their rules. */
 import { describe, expect, it } from "vitest";
 import type { Plugin } from "../../../../src/framework/plugin.ts";
 import { decodeFilter } from "../../../../src/plugins/filters/decode.ts";

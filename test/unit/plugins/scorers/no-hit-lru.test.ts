@@ -65,7 +65,8 @@ describe.each(KERNEL_BUILDS)("no-hit-lru-scorer (%s build)", (build) => {
 
   it("the order forgets all but the last lruSize endpoints", () => {
     const bed = bedOf(build, 3, { lruSize: 1 });
-    const [first = -1, second = -1] = [coldPick(bed, 0), coldPick(bed, 1)];
+    const first = coldPick(bed, 0);
+    const second = coldPick(bed, 1);
     const scores = bed.scores({ prompt: cold(2) });
     // The first one counts as unused again: two unused ones, then 1 − (2 + 0) / 2.
     expect(scores[second]).toBe(0);

@@ -48,9 +48,9 @@ describe("a histogram", () => {
       observe(cells, 2, columns, value);
     }
     const text = new HistogramText("h", PROMPT_TOKENS).lines(new LabelText(["a"]).of(["x"]), cells.subarray(3));
-    const order = ({ labels, ...sample }: ReturnType<typeof parseSamples>[number]): unknown => {
-      const le = labels.find(([name]) => name === "le")?.[1] ?? "";
-      return { ...sample, le: le === "+Inf" ? le : Number(le), a: labels.find(([name]) => name === "a")?.[1] };
+    const order = ({ name, labels, value }: ReturnType<typeof parseSamples>[number]): unknown => {
+      const le = labels.find(([label]) => label === "le")?.[1] ?? "";
+      return { name, value, le: le === "+Inf" ? le : Number(le), a: labels.find(([label]) => label === "a")?.[1] };
     };
     expect(parseSamples(text).map(order)).toEqual(parseSamples(await registry.metrics()).map(order));
     expect(cells.subarray(0, 3)).toEqual(new Float64Array(3));

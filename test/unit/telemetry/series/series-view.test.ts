@@ -37,7 +37,11 @@ function serve(
   for (const labels of all) {
     const meter = metrics.open("r");
     meter.identify({ ...BASE, ...labels });
-    meter.onScheduled({ pick: { slot, generation, blockCount: 1, matchedBlocks: 0 }, blockSize: 64, durationMs: 1 });
+    meter.onScheduled({
+      pick: { slot, generation, candidateCount: 1, blockCount: 1, matchedBlocks: 0 },
+      blockSize: 64,
+      durationMs: 1,
+    });
     meter.onRouted({ slot, tokens: 10, requestSize: 100 });
     meter.onAnswered();
     meter.onClosed({ isComplete: false, usage: undefined });

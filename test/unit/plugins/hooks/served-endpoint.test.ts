@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { destinationEndpointServedVerifier } from "../../../../src/plugins/hooks/destination-endpoint-served-verifier.ts";
+import { destinationEndpointServedVerifier } from "../../../../src/plugins/hooks/served-endpoint.ts";
 import { fleetView, requestView } from "../../../support/plugin-views.ts";
 import { createPlugin } from "../../../support/plugins.ts";
 
