@@ -4,8 +4,6 @@
  * 0.172, the terms that are left out are below 2^-53 of the sum.
  */
 
-const LN_2: f64 = 0.6931471805599453;
-const SQRT_2: f64 = 1.4142135623730951;
 /** Highest power of s² that counts. */
 const TERMS: u32 = 11;
 
@@ -14,7 +12,7 @@ export function naturalLog(x: f64): f64 {
   const bits = reinterpret<u64>(x);
   let exponent = <i32>((bits >> 52) & 0x7ff) - 1023;
   let mantissa = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
-  if (mantissa > SQRT_2) {
+  if (mantissa > Math.SQRT2) {
     mantissa *= 0.5;
     exponent++;
   }
@@ -22,5 +20,5 @@ export function naturalLog(x: f64): f64 {
   const square = s * s;
   let sum: f64 = 0;
   for (let term = TERMS; term > 0; term--) sum = (sum + 1 / <f64>(2 * term + 1)) * square;
-  return <f64>exponent * LN_2 + 2 * s * (1 + sum);
+  return <f64>exponent * Math.LN2 + 2 * s * (1 + sum);
 }

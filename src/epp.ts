@@ -4,8 +4,6 @@
  */
 import { startAdmin } from "./admin/admin.ts";
 import type { AdminServer } from "./admin/admin-server.ts";
-import { readAdminTls } from "./admin/admin-tls.ts";
-import { formatDecision } from "./admin/decision-log.ts";
 import { startHealthServer } from "./admin/health-server.ts";
 import { HealthState } from "./admin/health-state.ts";
 import type { Phase } from "./admin/pages/health.ts";
@@ -18,6 +16,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { showConfig } from "./config/show.ts";
 import { loadBuiltInConfiguration } from "./configuration.ts";
 import { ObjectivesFile } from "./discovery/file/objectives-file.ts";
+import { fleetView } from "./endpoints/fleet-view.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
 import { startFleet } from "./fleet.ts";
 import type { Objective } from "./framework/objective.ts";
@@ -28,15 +27,15 @@ import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
 import type { CompiledPolicy } from "./scheduling/compiled-policy.ts";
 import { compileScrapePlan, type PlanInstance, type ScrapePlan } from "./scrape/scrape-plan.ts";
-import type { FromShard, ShardResult } from "./shards/messages.ts";
+import { ShardReportsTaker } from "./shard-reports.ts";
+import type { ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { loadServingCertificate, type SecureServing } from "./shards/serving-certificate.ts";
-import { HealthDetails, ShardReports } from "./telemetry/health-details.ts";
+import { HealthDetails } from "./telemetry/health-details.ts";
 import { type LogLosses, reportLogLosses } from "./telemetry/log-losses.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { ControlMetrics } from "./telemetry/metrics/control-metrics.ts";
-import { type ControlCounters, type FleetView, newControlCounters } from "./telemetry/metrics.ts";
-import { OutcomeLog } from "./telemetry/outcome-log.ts";
+import { newControlCounters } from "./telemetry/metrics.ts";
 import type { TracingSettings } from "./telemetry/tracing/settings.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
@@ -256,7 +255,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   const metrics = await startAdmin({
     host: options.host,
     port: options.metricsPort,
-    tls: readAdminTls({ certDir: options.metricsCertDir, clientCaFile: options.metricsClientCaFile }),
+    tlsFiles: { certDir: options.metricsCertDir, clientCaFile: options.metricsClientCaFile },
     clock,
     logger,
     metrics: metering.page,
@@ -273,11 +272,8 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   });
   closers.push(() => metrics.close());
   const healthState = new HealthState();
-  const health: AdminServer = await startHealthServer({
-    host: options.host,
-    port: options.healthPort,
-    state: healthState,
-  });
+  const { host, healthPort } = options;
+  const health: AdminServer = await startHealthServer({ host, port: healthPort, state: healthState });
   closers.push(() => health.close());
   const certificate =
     options.tls &&
@@ -305,8 +301,16 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     closers.push(async () => file.close());
     await file.start();
   }
-  const reports = Array.from({ length: shardCount }, (_, shard) => new ShardReports(degraded, `shard ${shard}`));
-  const outcomes = new OutcomeLog({ logger, endpointName: (slot) => endpoints.at(slot)?.id });
+  const shardReports = new ShardReportsTaker({
+    shardCount,
+    logger,
+    degraded,
+    control,
+    names,
+    policies,
+    endpoints,
+    onDecisionLine: options.onDecisionLine,
+  });
   const shards = new ShardPool({
     memory,
     seriesOf: (shard) => metering.tableOf(shard),
@@ -331,16 +335,12 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     reportDecisions: options.onDecisionLine !== undefined,
     reportOutcomes: options.logsRequests ?? true,
     beginning: (shard) => ({ ...policies.beginning(shard), objectives }),
-    onMessage: (shard, message) => {
-      policies.onMessage(shard, message);
-      onShardMessage(message, { shard, options, names, policies, endpoints, degraded, control, reports, outcomes });
-    },
+    onMessage: (shard, message) => shardReports.onMessage(shard, message),
     onDeath: (shard, reason) => {
       metering.onShardDeath(shard);
       control.shardRestarts++;
-      reports[shard]?.clearAll();
       policies.onShardDeath(shard);
-      degraded.raise("shard-down", `shard ${shard} died: ${reason}`, `shard ${shard}`);
+      shardReports.onDeath(shard, reason);
     },
   });
   started.shards = shards;
@@ -416,72 +416,4 @@ function endpointsFileOf(
   }
   if (path === "") return configured;
   throw new ConfigError(`contradicts --endpoints-file=${path}; keep one of them`, { path: ["dataLayer", "discovery"] });
-}
-
-function fleetView(names: NameTable, endpoints: EndpointRegistry): FleetView {
-  return {
-    names: names.names,
-    endpoints: endpoints.endpoints.map(
-      ({ spec: { name, namespace, port }, slot, generation, isReachable, scraped }) => {
-        return { name, namespace, port, slot, generation, isReachable, load: scraped };
-      },
-    ),
-  };
-}
-
-function onShardMessage(
-  message: FromShard,
-  context: {
-    options: EppOptions;
-    names: NameTable;
-    policies: PolicyControl;
-    endpoints: EndpointRegistry;
-    degraded: HealthDetails;
-    reports: readonly ShardReports[];
-    outcomes: OutcomeLog;
-    shard: number;
-    control: ControlCounters;
-  },
-): void {
-  const { shard, options, names, policies, endpoints, degraded, reports, outcomes } = context;
-  switch (message.kind) {
-    case "listening":
-      degraded.clear("shard-down", `shard ${shard}`);
-      break;
-    case "listenFailed":
-      break;
-    case "degraded":
-      reports[shard]?.raise(message.code, message.detail, message.subject);
-      break;
-    case "recovered":
-      reports[shard]?.clear(message.code, message.subject);
-      break;
-    case "outcome":
-      outcomes.write(shard, message.outcome);
-      break;
-    case "suppressedOutcomes":
-      outcomes.writeSuppressed(shard, message.counts);
-      break;
-    case "handshakesFailed":
-      context.control.tlsHandshakesFailed += message.report.count;
-      options.logger.warn({ ...message.report }, "clients did not come through the TLS handshake of ext_proc");
-      break;
-    case "unknownName":
-      names.add(message.name);
-      if (!names.hasRoom) degraded.raise("name-table-full", `${names.names.length} names are told apart, no more`);
-      break;
-    case "decision": {
-      const endpointName = (slot: number): string => endpoints.at(slot)?.spec.name ?? `slot ${slot}`;
-      const { policy, profile } = message.record;
-      const scorers = policies.policyOf(policy)?.profiles[profile]?.scorers ?? [];
-      options.onDecisionLine?.(formatDecision(message.record, { endpointName, scorers }));
-      break;
-    }
-    case "refusal":
-      options.onDecisionLine?.(`refused with ${message.code}: ${message.message}`);
-      break;
-    case "protocolError":
-      options.onDecisionLine?.(`stream ended: ${message.message}`);
-      break;
-  }
 }

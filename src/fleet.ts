@@ -30,7 +30,7 @@ export interface FleetOptions extends FleetWatchOptions {
 }
 
 export interface RunningFleet {
-  /** Scrapes as another plan says from now on. Throws a ConfigError, and changes nothing, when it cannot be carried out. */
+  /** Scrapes as another plan says from now on. Throws a ConfigError, and changes nothing, when that cannot be done. */
   replacePlan(plan: ScrapePlan): void;
   close(): void;
 }

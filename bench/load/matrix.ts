@@ -37,8 +37,9 @@ const OPEN_LOOP_FRACTION = 0.5;
 
 type MeasureName = "cpuSmall" | "cpuLarge" | "cpuChunk" | "rate220" | "rate450" | "pickP50" | "pickP99";
 
-/** Both servers get faster for some 50,000 exchanges. */
-const WARM_UP_ROUNDS = 2;
+/** Servers get cheaper over their first exchanges, ours by half; on a busy machine these may take a while. */
+const WARM_UP_EXCHANGES = 20_000;
+const WARM_UP_TURNS_MAX = 20;
 
 /** One server in one round. */
 type RoundFigures = Readonly<Record<MeasureName, number>>;
@@ -99,9 +100,7 @@ export async function runMatrix(
   clock: Clock,
 ): Promise<Omit<LoadRecord, "h2load">> {
   const matrix = new Matrix(options, clock);
-  for (let turn = 1; turn <= WARM_UP_ROUNDS; turn++) {
-    for (const server of [servers.bare, servers.picker]) await matrix.runRound(server, `warm-up ${turn}`);
-  }
+  for (const server of [servers.bare, servers.picker]) await matrix.warmUp(server);
   matrix.forgetNotes();
   const rounds: { bare: RoundFigures; picker: RoundFigures }[] = [];
   for (let round = 1; round <= options.roundCount; round++) {
@@ -144,14 +143,23 @@ class Matrix {
     this.#clock = clock;
   }
 
+  async warmUp(server: ServerUnderTest): Promise<void> {
+    let exchanges = 0;
+    for (let turn = 0; turn < WARM_UP_TURNS_MAX && exchanges < WARM_UP_EXCHANGES; turn++) {
+      exchanges += (await this.#load(server, { round: "warm-up", name: "small" })).completedCount;
+    }
+    await this.runRound(server, "warm-up");
+  }
+
   async runRound(server: ServerUnderTest, round: string): Promise<RoundFigures> {
-    const small = await this.#load(server, round, "small");
-    const large = await this.#load(server, round, "large");
-    const chunks = await this.#load(server, round, "chunks");
-    const text220 = await this.#load(server, round, "text220");
-    const text450 = await this.#load(server, round, "text450");
-    const ratePerSecond = small.ratePerSecond * OPEN_LOOP_FRACTION;
-    const half = await this.#load(server, round, "small", { kind: "open", ratePerSecond });
+    const run = (name: MatrixLoad["name"], pace?: Pace): Promise<LoadResult> =>
+      this.#load(server, { round, name, ...(pace && { pace }) });
+    const small = await run("small");
+    const large = await run("large");
+    const chunks = await run("chunks");
+    const text220 = await run("text220");
+    const text450 = await run("text450");
+    const half = await run("small", { kind: "open", ratePerSecond: small.ratePerSecond * OPEN_LOOP_FRACTION });
     this.#generatorCosts.push(small.generator.cpuPerExchangeUs);
     return {
       cpuSmall: cpuOf(small),
@@ -184,7 +192,7 @@ class Matrix {
     };
   }
 
-  async #load(server: ServerUnderTest, round: string, name: MatrixLoad["name"], pace?: Pace): Promise<LoadResult> {
+  async #load(server: ServerUnderTest, { round, name, pace }: Turn): Promise<LoadResult> {
     const { concurrency, ...script } = LOADS[name];
     const { load, onProgress } = this.#options;
     const options: LoadOptions = {
@@ -207,6 +215,14 @@ class Matrix {
     this.#memoryBytesMax.set(server.name, result.server?.memoryBytesMax ?? 0);
     return result;
   }
+}
+
+/** One load of a round. */
+interface Turn {
+  readonly round: string;
+  readonly name: MatrixLoad["name"];
+  /** A closed loop when absent. */
+  readonly pace?: Pace;
 }
 
 function cpuOf({ server }: LoadResult): number {

@@ -6,11 +6,13 @@
  * bound is dropped or refused and counted (`AdminServer.counts`), never queued.
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
+import type { SecureContextOptions } from "node:tls";
 import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { ConfigError, messageOf } from "../base/errors.ts";
 import { nextTurn } from "../base/turn.ts";
+import type { KeyPair } from "../platform/tls.ts";
 import { type AdminPage, PageError, TEXT_TYPE } from "./page.ts";
 
 /** Open connections; further ones are closed as they come. A few scrapers and people need a handful. */
@@ -33,10 +35,14 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** PEM texts. With `clientCa`, only clients with a certificate that it has signed are served. */
+export interface AdminHttpServer extends AdminServer {
+  /** Shows another certificate from now on, where TLS is spoken. */
+  useKeyPair(keyPair: KeyPair): void;
+}
+
+/** With `clientCa` (PEM), only clients with a certificate that it has signed are served. */
 export interface AdminTls {
-  readonly certificate: string;
-  readonly key: string;
+  readonly keyPair: KeyPair;
   readonly clientCa?: string | undefined;
 }
 
@@ -53,7 +59,7 @@ export interface AdminServerOptions {
 }
 
 /** Throws a ConfigError when the port cannot be had. */
-export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminHttpServer> {
   const site = new Site(options);
   const server = createServer(options.tls, (request, response) => void site.serve(request, response));
   server.maxConnections = CONNECTIONS_MAX;
@@ -61,7 +67,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.requestTimeout = REQUEST_MS_MAX;
   server.keepAliveTimeout = IDLE_MS_MAX;
   server.on("drop", () => options.onOverload?.("connections"));
-  return { port: await listenOrExplain(server, options, "--metrics-port"), close: () => closeServer(server) };
+  return {
+    port: await listenOrExplain(server, options, "--metrics-port"),
+    useKeyPair(keyPair) {
+      if (server instanceof HttpsServer) server.setSecureContext(secureContext({ ...options.tls, keyPair }));
+    },
+    close: () => closeServer(server),
+  };
 }
 
 class Site {
@@ -165,15 +177,13 @@ function createServer(
 ): Server {
   const bounds = { connectionsCheckingInterval: REQUEST_CHECK_MS };
   if (tls === undefined) return createHttpServer(bounds, serve);
-  const { certificate, key, clientCa } = tls;
-  const mutual = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-  try {
-    const options = { ...bounds, cert: certificate, key, ...mutual, handshakeTimeout: REQUEST_MS_MAX };
-    return createHttpsServer(options, serve);
-  } catch (error) {
-    const remedy = "see --metrics-cert-dir and --metrics-client-ca-file";
-    throw new ConfigError(`the metrics certificate cannot be used: ${messageOf(error)}; ${remedy}`, { cause: error });
-  }
+  const mutual = { requestCert: true, rejectUnauthorized: true };
+  const asks = tls.clientCa === undefined ? {} : mutual;
+  return createHttpsServer({ ...bounds, ...secureContext(tls), ...asks, handshakeTimeout: REQUEST_MS_MAX }, serve);
+}
+
+function secureContext({ keyPair, clientCa }: AdminTls): SecureContextOptions {
+  return { ...keyPair, ...(clientCa !== undefined && { ca: clientCa }) };
 }
 
 function listenOrExplain(

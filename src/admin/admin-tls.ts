@@ -1,9 +1,16 @@
-/** Reads what TLS on the metrics port needs: `tls.crt` and `tls.key` of a directory, and the CA of its clients. */
+/**
+ * TLS on the metrics port: certificate and key from a folder, the CA of clients from a file. A changed certificate is
+ * used without a restart; one that cannot be used is a degraded state, and the one before stays.
+ */
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import path from "node:path";
-import { createSecureContext } from "node:tls";
+import type { Clock } from "../base/clock.ts";
 import { ConfigError, messageOf } from "../base/errors.ts";
+import { CertificateWatch } from "../platform/certificate-watch.ts";
+import { describeCertificate, readKeyPair } from "../platform/key-pair-files.ts";
+import type { KeyPair } from "../platform/tls.ts";
+import type { DegradationReporter } from "../telemetry/health-details.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { AdminTls } from "./admin-server.ts";
 
 export interface AdminTlsFiles {
@@ -19,29 +26,47 @@ export function readAdminTls({ certDir = "", clientCaFile = "" }: AdminTlsFiles)
     if (clientCaFile === "") return undefined;
     throw new ConfigError("--metrics-client-ca-file needs a certificate of the server, too: give --metrics-cert-dir");
   }
-  const tls = {
-    certificate: readPem(path.join(certDir, "tls.crt"), "--metrics-cert-dir"),
-    key: readPem(path.join(certDir, "tls.key"), "--metrics-cert-dir"),
-    clientCa: clientCaFile === "" ? undefined : readPem(clientCaFile, "--metrics-client-ca-file"),
-  };
-  try {
-    // A CA that is none is taken in silence there, and would let nobody in.
-    if (tls.clientCa !== undefined) void new X509Certificate(tls.clientCa);
-    createSecureContext({ cert: tls.certificate, key: tls.key, ca: tls.clientCa });
-  } catch (error) {
-    const what = `certificate, key and CA of the metrics port cannot be used together: ${messageOf(error)}`;
-    throw new ConfigError(`${what}; see --metrics-cert-dir (${certDir}), --metrics-client-ca-file`, { cause: error });
-  }
-  return tls;
+  const keyPair = naming("--metrics-cert-dir", () => readKeyPair(certDir));
+  const clientCa = clientCaFile === "" ? undefined : naming("--metrics-client-ca-file", () => readCa(clientCaFile));
+  return { keyPair, clientCa };
 }
 
-function readPem(file: string, flag: string): string {
-  let text: string;
+/** Uses each new certificate of the folder. Returns what ends that. */
+export function watchAdminCertificate(options: {
+  readonly certDir: string;
+  readonly current: KeyPair;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly degraded: DegradationReporter;
+  readonly use: (keyPair: KeyPair) => void;
+}): () => void {
+  const { certDir, current, clock, logger, degraded, use } = options;
+  const watch = new CertificateWatch({
+    folder: certDir,
+    current,
+    clock,
+    onChanged(keyPair) {
+      use(keyPair);
+      degraded.clear("certificate-reload-failed", certDir);
+      logger.info({ source: certDir, ...describeCertificate(keyPair) }, "certificate of the metrics port reloaded");
+    },
+    onFault: (message) => degraded.raise("certificate-reload-failed", message, certDir),
+    onSound: () => degraded.clear("certificate-reload-failed", certDir),
+  });
+  return () => watch.close();
+}
+
+/** One certificate or several. TLS would take a text that is none in silence, and let nobody in. */
+function readCa(file: string): string {
+  const text = readFileSync(file, "utf8");
+  void new X509Certificate(text);
+  return text;
+}
+
+function naming<Result>(flag: string, read: () => Result): Result {
   try {
-    text = readFileSync(file, "utf8");
+    return read();
   } catch (error) {
-    throw new ConfigError(`${file}: cannot be read: ${messageOf(error)}; see ${flag}`, { cause: error });
+    throw new ConfigError(`${flag}: ${messageOf(error)}`, { cause: error });
   }
-  if (text.includes("-----BEGIN ")) return text;
-  throw new ConfigError(`${file}: is not in PEM form (-----BEGIN …); see ${flag}`);
 }

@@ -11,7 +11,8 @@ import type { HealthDetails } from "../telemetry/health-details.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { SharedCounters } from "../wasm/counters.ts";
 import { layout } from "../wasm/layout.ts";
-import { type AdminServer, type AdminTls, startAdminServer } from "./admin-server.ts";
+import { type AdminServer, startAdminServer } from "./admin-server.ts";
+import { type AdminTlsFiles, readAdminTls, watchAdminCertificate } from "./admin-tls.ts";
 import { readBlocksHeld } from "./blocks-held.ts";
 import type { MetricsSource } from "./metrics-source.ts";
 import { capturePages } from "./pages/captures.ts";
@@ -28,7 +29,7 @@ const OVERLOAD_LOG_MS = 60_000;
 export interface AdminOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls?: AdminTls | undefined;
+  readonly tlsFiles: AdminTlsFiles;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsSource;
@@ -49,9 +50,10 @@ export interface AdminOptions {
   readonly hasCaptures: boolean;
 }
 
-/** Throws a ConfigError when the port cannot be had. */
-export function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, tls, clock, phase } = options;
+/** Throws a ConfigError when the port cannot be had, or the files of TLS cannot be used. */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { host, port, tlsFiles, clock, phase } = options;
+  const tls = readAdminTls(tlsFiles);
   const overload = new OverloadCounts(options);
   const control = localThread("control", answerQueries(options));
   const pages = [
@@ -78,7 +80,7 @@ export function startAdmin(options: AdminOptions): Promise<AdminServer> {
     configPage(options.effectiveConfig),
     ...(options.hasCaptures ? capturePages(() => allThreads(control, options)) : []),
   ];
-  return startAdminServer({
+  const server = await startAdminServer({
     host,
     port,
     tls,
@@ -87,6 +89,22 @@ export function startAdmin(options: AdminOptions): Promise<AdminServer> {
     isStarted: () => phase() !== "starting",
     onOverload: (what) => overload.count(what),
   });
+  if (tls === undefined) return server;
+  const { keyPair: current } = tls;
+  const { certDir = "" } = tlsFiles;
+  const endWatch = watchAdminCertificate({
+    ...options,
+    certDir,
+    current,
+    use: (keyPair) => server.useKeyPair(keyPair),
+  });
+  return {
+    ...server,
+    async close() {
+      endWatch();
+      await server.close();
+    },
+  };
 }
 
 function allThreads(control: QueriedThread, { shards, indexWriter }: AdminOptions): readonly QueriedThread[] {

@@ -13,19 +13,3 @@ export interface MetricsSource {
    */
   expose(): AsyncIterable<string>;
 }
-
-/** Anything that makes the whole text at once, like a prom-client registry. */
-export interface TextRegistry {
-  readonly contentType: string;
-  metrics(): Promise<string>;
-}
-
-/** A registry as a source of one slice. */
-export function registrySource(registry: TextRegistry): MetricsSource {
-  return {
-    contentType: registry.contentType,
-    async *expose() {
-      yield await registry.metrics();
-    },
-  };
-}

@@ -87,7 +87,9 @@ export class InstanceTable {
       this.fail([...path, "type"], `"${instance.type}" is experimental; --allow-experimental-plugins lets it be used`);
       return undefined;
     }
-    if (definition.stability === "deprecated") this.warn([...path, "type"], `"${instance.type}" is deprecated`);
+    if (definition.stability === "deprecated") {
+      this.warn([...path, "type"], `"${instance.type}" is deprecated: ${definition.summary}`);
+    }
     return definition;
   }
 

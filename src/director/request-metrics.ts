@@ -1,12 +1,2 @@
 /** What the director reports of requests: the observer that telemetry implements, under the director's roof. */
-export type {
-  RequestClosed,
-  RequestLabels,
-  RequestMeter,
-  RequestMetrics,
-  RoutedFacts,
-  ScheduledFacts,
-  TokenUsage,
-  TraceCarrier,
-  TraceHeader,
-} from "../telemetry/request-metrics.ts";
+export type { RequestMeter, RequestMetrics, TraceCarrier } from "../telemetry/request-metrics.ts";

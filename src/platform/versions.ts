@@ -8,7 +8,7 @@ export function readVersions(layout: number): Readonly<Record<string, string>> {
 }
 
 /** As in package.json. */
-export function pickerVersion(): string {
+function pickerVersion(): string {
   const text = readFileSync(createRequire(import.meta.url).resolve("#package"), "utf8");
   return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,7 +1,7 @@
 /**
  * All that is asked of one endpoint: its metrics, and where a configuration wants them its models. Knows whether the
- * endpoint is idle: nothing in flight to it, nothing waiting, nothing running. An idle one is asked for its metrics once
- * per back-off, and at the tick again as soon as requests are in flight.
+ * endpoint is idle: nothing in flight to it, nothing waiting, nothing running. An idle one is asked for its metrics
+ * once per back-off, and at the tick again as soon as requests are in flight.
  */
 import type { Endpoint } from "../endpoints/registry.ts";
 import type { EndpointMetrics } from "../framework/endpoint.ts";

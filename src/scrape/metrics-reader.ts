@@ -35,23 +35,25 @@ export class MetricsReader implements AnswerReader {
   };
 
   finish(): PollFailure | undefined {
-    const { engine } = this.table;
-    if (this.#isWithoutWindow) {
+    // An answer without a body has had no window, and is read all the same.
+    if (!this.#isWithoutWindow) this.#window ??= this.#scanner.begin(this.table.number);
+    const window = this.#window;
+    if (window === undefined) {
       this.giveUp();
       return { kind: "unanswered", reason: "more answers are being read at once than there is room for" };
     }
-    if (this.#window !== undefined) {
-      this.#scanner.end(this.#window);
-      const metrics = this.table.read(this.#window, this.#remembered);
-      this.giveUp();
-      if (hasLoad(metrics)) {
-        this.#metrics = metrics;
-        return undefined;
-      }
-    }
+    this.#scanner.end(window);
+    const metrics = this.table.read(window, this.#remembered);
+    this.giveUp();
+    const { engine } = this.table;
     const names = [engine.queueDepthRequests, engine.runningRequests, engine.kvCacheUsageFraction].flatMap((series) => {
       return series === undefined ? [] : [series.name];
     });
+    // Of an engine that is asked for no load, any answer will do.
+    if (names.length === 0 || hasLoad(metrics)) {
+      this.#metrics = metrics;
+      return undefined;
+    }
     const reason = `its exposition has none of engine "${engine.name}": ${[...new Set(names)].join(", ")}`;
     return { kind: "no-load", reason };
   }

@@ -1,4 +1,4 @@
-/** The metrics page of a picker that has served, refused and streamed, against the Go picker's and against what happened. */
+/** The metrics page of a picker that has served, streamed and refused: against the Go picker's, and what happened. */
 import { afterEach, describe, expect, it } from "vitest";
 import { type Devproxy, startDevproxy } from "../../src/devproxy/devproxy.ts";
 import { closeEpps, LOOPBACK, startTestEpp, type TestEpp } from "../support/epp.ts";

@@ -59,17 +59,18 @@ describe("the log", () => {
   });
 
   it("under load tells some requests and counts the others, so that all are accounted for", async () => {
-    const REQUEST_COUNT = 300;
     const epp = await startTestEpp(addressesOf(await startSimulators(2)));
     const client = connect(epp);
-    for (let request = 0; request < REQUEST_COUNT; request += 20) {
-      await Promise.all(Array.from({ length: 20 }, () => client.ask(chatBody("hello"))));
-    }
-    const accounted = (): number =>
-      requestLines(epp).length +
+    const suppressed = (): number =>
       epp.logLines.reduce((sum, line) => sum + Number(line["successes"] ?? 0) + Number(line["failures"] ?? 0), 0);
-    await until("all are accounted for", () => accounted() === REQUEST_COUNT);
-    expect(requestLines(epp).length).toBeLessThan(REQUEST_COUNT);
+    let asked = 0;
+    await until("some were counted only", async () => {
+      asked += 50;
+      await Promise.all(Array.from({ length: 50 }, () => client.ask(chatBody("hello"))));
+      return suppressed() > 0;
+    });
+    await until("all are accounted for", () => requestLines(epp).length + suppressed() === asked);
+    expect(requestLines(epp).length).toBeGreaterThan(0);
   });
 
   it("has no lines of requests when they are turned off", async () => {

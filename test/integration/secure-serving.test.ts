@@ -99,6 +99,20 @@ describe("a picker over TLS", () => {
     expect(epp.logLines.filter(({ msg }) => msg === failed)).toHaveLength(1);
   });
 
+  it("takes no probe of the port for a failed handshake, but a client that speaks HTTP/1", async () => {
+    const epp = await startTestEpp([], { tls: SELF_SIGNED });
+    for (let count = 0; count < 3; count++) {
+      const probe = connectTcp(epp.grpcPort, LOOPBACK, () => probe.end());
+      await new Promise((resolve) => probe.resume().once("close", resolve));
+    }
+    const plain = connectTcp(epp.grpcPort, LOOPBACK, () => plain.write("GET / HTTP/1.1\r\n\r\n"));
+    await new Promise((resolve) => plain.resume().on("error", resolve).once("close", resolve));
+    const failed = async (): Promise<number> =>
+      (await readMetric(epp.metricsPort, "endpoint_picker_tls_handshakes_failed_total")) ?? 0;
+    await until("the failed handshake is counted", async () => (await failed()) > 0);
+    expect(await failed()).toBe(1);
+  });
+
   it("answers health on its own port, too, where that is wanted; the other port stays plaintext", async () => {
     const epp = await startTestEpp([], { tls: SELF_SIGNED, healthOnGrpcPort: true });
     expect(await checkHealth(epp.healthPort)).toBe("SERVING");

@@ -1,7 +1,7 @@
 /**
- * Certificates for tests: a CA with a server (127.0.0.1, localhost) and a client, and a client of another CA. Made once
- * with `openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256` and `openssl x509 -req`, valid for a hundred years.
- * They protect nothing.
+ * Certificates for tests: a CA with two for a server (127.0.0.1, localhost) and one for a client, and a client of
+ * another CA. Made once with `openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256` and `openssl x509 -req`, valid
+ * for a hundred years. They protect nothing.
  */
 
 export interface TestCertificate {
@@ -42,6 +42,28 @@ p0yWoaG3BcGUEbix2tpDeBc=
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgPhzNJv5pPZ2VXOFI
 6dAhnL/ICSKb/HNjC27u3sl2MAShRANCAARUgypWg8Qaizhm5Yut4FqVjqVRtyJN
 UJ6z+z1rWHoIJL7PUWvOuVYxWz3pc8DSH7r1qo2HceMCTGWLreYcKFz9
+-----END PRIVATE KEY-----
+`,
+};
+
+/** Of the CA, for the same server. */
+export const RENEWED_SERVER: TestCertificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBkzCCATqgAwIBAgIULKZKVHXY0mGYDOQZa4DlbsrdKfUwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOTWFncGllIHRlc3QgY2EwIBcNMjYxMTIwMTM0MzA4WhgPMjEy
+NjEwMjcxMzQzMDhaMBkxFzAVBgNVBAMMDnJlbmV3ZWQtc2VydmVyMFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAETlAYiDZ7TY7a6p7HKIVXflxD1jHSm16sLFpFVe+Y
+i4PbvpV9p+3HK09u3EqSVHDF//4gf/gKTSzR0TGKZi9eg6NeMFwwGgYDVR0RBBMw
+EYcEfwAAAYIJbG9jYWxob3N0MB0GA1UdDgQWBBRRM1x4KgJVV2QWQgmqIsU1WZuH
+7jAfBgNVHSMEGDAWgBSqIzCStnIoxB3yhQI48pS1MrTkkDAKBggqhkjOPQQDAgNH
+ADBEAiBFAwSTk9CIOC5h8o9O0mZ0qugshvrtxMyglC3Vt/6D8wIgHHEa3ONlsUf9
+kdjsUFgMbaJe79/Vu80FujGwESAA54M=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5czeVCJaO4ccrMtN
+M509izXRk4g14pzz3/5KzGL/ZJChRANCAAROUBiINntNjtrqnscohVd+XEPWMdKb
+XqwsWkVV75iLg9u+lX2n7ccrT27cSpJUcMX//iB/+ApNLNHRMYpmL16D
 -----END PRIVATE KEY-----
 `,
 };

@@ -178,7 +178,7 @@ export function testPolicy(scorers: readonly WeightedProgram[], changes: PolicyC
 }
 
 /** The pick, undefined for a request that found no endpoint. */
-export function picked(decided: Decided): Pick | undefined {
+function picked(decided: Decided): Pick | undefined {
   return decided.kind === "picked" ? decided : undefined;
 }
 

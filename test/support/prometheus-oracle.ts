@@ -103,13 +103,13 @@ export function chooseSample(samples: readonly Sample[], { name, labels = {}, ch
   });
   let chosen = matching[0];
   for (const sample of matching.slice(1)) {
-    const [now, before] = choice === "greatest" ? [value(sample), value(chosen)] : [time(sample), time(chosen)];
+    const [now, before] = choice === "greatest" ? [valueOf(sample), valueOf(chosen)] : [timeOf(sample), timeOf(chosen)];
     if (now > before || (Number.isNaN(before) && !Number.isNaN(now))) chosen = sample;
   }
-  const sum = matching.reduce((total, sample) => total + value(sample), 0);
+  const sum = matching.reduce((total, sample) => total + valueOf(sample), 0);
   return {
     count: matching.length,
-    value: choice === "sum" ? (matching.length === 0 ? Number.NaN : sum) : value(chosen),
+    value: choice === "sum" ? (matching.length === 0 ? Number.NaN : sum) : valueOf(chosen),
     block: keepsLabels === true ? chosen?.block : undefined,
   };
 }
@@ -120,7 +120,7 @@ export function findSample(text: string, name: string, labels: Readonly<Record<s
     const has = new Map(sample.labels);
     return sample.name === name && Object.entries(labels).every(([label, wanted]) => has.get(label) === wanted);
   });
-  const number = value(found);
+  const number = valueOf(found);
   return Number.isNaN(number) ? undefined : number;
 }
 
@@ -128,11 +128,11 @@ function isValued({ type }: Sample): boolean {
   return type === "gauge" || type === "counter";
 }
 
-function value(sample: Sample | undefined): number {
+function valueOf(sample: Sample | undefined): number {
   return sample === undefined ? Number.NaN : readNumber(sample.value);
 }
 
-function time({ timestamp }: Sample = { timestamp: "" } as Sample): number {
+function timeOf({ timestamp }: Sample = { timestamp: "" } as Sample): number {
   const number = readNumber(timestamp);
   return Number.isNaN(number) ? 0 : number;
 }

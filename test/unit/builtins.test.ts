@@ -130,6 +130,15 @@ const FACETS: Readonly<Record<string, string>> = {
   dataSource: "data-source",
 };
 
+const deprecated = BUILTIN_PLUGINS.filter(({ stability }) => stability === "deprecated");
+
+describe.each(byType(deprecated))("%s, which is deprecated", (_type, { summary }) => {
+  it("names in its summary what to use instead, which is there", () => {
+    const [, instead = ""] = /`([a-z-]+)`/.exec(summary) ?? [];
+    expect(BUILTIN_PLUGINS.map(({ type }) => type)).toContain(instead);
+  });
+});
+
 const ignoring = BUILTIN_PLUGINS.filter(({ parameters }) => parameters === ignoredParameters);
 const checking = BUILTIN_PLUGINS.filter(({ parameters }) => parameters !== ignoredParameters);
 

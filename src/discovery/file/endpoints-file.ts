@@ -95,14 +95,23 @@ function sharedAddresses(endpoints: readonly EndpointSpec[]): { at: number; mess
   });
 }
 
+/** Gets what works in a file and should be changed. */
+export type Warn = (text: string) => void;
+
 /** Reads and checks the file. Throws a ConfigError with file, line and remedy. */
-export function readEndpointsFile(path: string): EndpointSpec[] {
-  return parseEndpoints(readText(path), path);
+export function readEndpointsFile(path: string, warn: Warn = () => undefined): EndpointSpec[] {
+  return parseEndpoints(readText(path), path, warn);
 }
 
 /** The endpoints of a document. Of two with the same namespace and name the last one counts. */
-export function parseEndpoints(text: string, fileName: string): EndpointSpec[] {
+export function parseEndpoints(text: string, fileName: string, warn: Warn = () => undefined): EndpointSpec[] {
   const { endpoints } = readLocatedDocument(text, fileName, fileSchema);
+  const lastOf = new Map(endpoints.map((spec, at) => [endpointId(spec), at]));
+  for (const [at, spec] of endpoints.entries()) {
+    const last = lastOf.get(endpointId(spec));
+    if (last === at) continue;
+    warn(`${fileName}: endpoints[${at}], ${endpointId(spec)}, is replaced by endpoints[${last}] of the same name`);
+  }
   return [...new Map(endpoints.map((spec) => [endpointId(spec), spec])).values()];
 }
 

@@ -43,7 +43,7 @@ export class FileDiscovery {
     const { path, watches, clock, apply } = this.#options;
     // Before reading: what changes meanwhile is noticed later.
     const identity = await fileIdentity(path);
-    apply(readEndpointsFile(path));
+    apply(this.#readFile());
     if (!watches) return;
     const onChanged = (): void => this.#reload();
     this.#look = new FileLook({ path, clock, settleMs: FILE_SETTLE_MS, pollMs: FILE_POLL_MS, onChanged }, identity);
@@ -57,7 +57,7 @@ export class FileDiscovery {
     const { path, logger, degraded, control, apply } = this.#options;
     let specs: readonly EndpointSpec[];
     try {
-      specs = readEndpointsFile(path);
+      specs = this.#readFile();
     } catch (error) {
       return this.#keep(error);
     }
@@ -71,6 +71,11 @@ export class FileDiscovery {
       this.#look?.forget();
       this.#keep(error);
     }
+  }
+
+  #readFile(): EndpointSpec[] {
+    const { path, logger } = this.#options;
+    return readEndpointsFile(path, (warning) => logger.warn({ warning }, "the endpoints file should be mended"));
   }
 
   #keep(error: unknown): void {

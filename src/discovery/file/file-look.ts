@@ -1,6 +1,6 @@
 /**
- * Notices that a file has changed, however it is changed: written in place, replaced by a rename, or, as Kubernetes does
- * with a ConfigMap, by a symbolic link in its directory that points elsewhere from now on.
+ * Notices that a file has changed, however it is changed: written in place, replaced by a rename, or, as Kubernetes
+ * does with a ConfigMap, by a symbolic link in its directory that points elsewhere from now on.
  *
  *   event in the directory ─┐                       ┌─ differs from the look before ─► settle again
  *                           ├─► settle ─► look at it ┤

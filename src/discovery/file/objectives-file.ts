@@ -4,7 +4,7 @@
  * leaves the priorities as they are.
  */
 import { readFileSync, statSync } from "node:fs";
-import { isNode, LineCounter, parseAllDocuments } from "yaml";
+import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
 import { ConfigError, messageOf } from "../../base/errors.ts";
@@ -21,12 +21,14 @@ const FILE_SIZE_MAX = 1024 * 1024;
 const NAME_RULE = "must be a non-empty text";
 const PRIORITY_RULE = "must be a whole number from -2147483648 to 2147483647";
 
+const DOCUMENT_RULE = 'must be a document with a list "objectives", or an InferenceObjective';
+
 const name = z.string({ error: NAME_RULE }).min(1, NAME_RULE);
 const priority = z.int32({ error: PRIORITY_RULE });
 
 const listSchema = z.strictObject(
   { objectives: z.array(z.strictObject({ name, priority: priority.default(0) }), { error: "must be a list" }) },
-  { error: 'must be a document with a list "objectives", or an InferenceObjective' },
+  { error: ({ code }) => (code === "invalid_type" ? DOCUMENT_RULE : undefined) },
 );
 
 /** Of the object only what gives a priority is looked at. */
@@ -119,14 +121,21 @@ export function parseObjectives(text: string, fileName: string): Objective[] {
     if (parsed.success) found.push(...parsed.objectives);
     else {
       for (const { path, message } of parsed.issues) {
-        const node = document.getIn(path, true);
-        const offset = isNode(node) && node.range ? node.range[0] : document.range[0];
-        wrong.push(`${at(offset)}: ${formatPath(path)}: ${message}`);
+        wrong.push(`${at(offsetOf(document, path))}: ${formatPath(path)}: ${message}`);
       }
     }
   }
   if (wrong.length > 0) throw faults(wrong);
   return found;
+}
+
+/** Where the deepest part of the path that exists begins. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const node = document.getIn(path.slice(0, depth), true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return document.range[0];
 }
 
 type Parsed =

@@ -85,7 +85,10 @@ function createSecureServer({ onConnection, onHandshakeFailed }: ListenerOptions
     handshakeTimeout: HANDSHAKE_MS_MAX,
   });
   server.on("secureConnection", (socket) => onConnection(new PlainSide(socket)));
-  server.on("tlsClientError", (error) => onHandshakeFailed?.(reasonOf(error)));
+  server.on("tlsClientError", (error: NodeJS.ErrnoException) => {
+    // Who leaves before the handshake is a probe of the port.
+    if (error.code !== "ECONNRESET") onHandshakeFailed?.(reasonOf(error));
+  });
   return server;
 }
 

@@ -3,8 +3,8 @@
  *
  * HTTP/2 could take the TLS socket itself and would write to it below JavaScript, where a socket takes one write at a
  * time: a second one, as when a connection's end is announced (connection-end.ts), aborts the whole process (a CHECK in
- * Node's TLSWrap::DoWrite). Through this stream everybody's writes go one after the other. It costs some 5 µs per
- * message; a transport that speaks HTTP/2 itself will not need it.
+ * Node's TLSWrap::DoWrite). Through this stream everybody's writes go one after the other. It costs some 60 µs of CPU
+ * per ext_proc stream; a transport that speaks HTTP/2 itself will not need it.
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -39,13 +39,9 @@ export class PlainSide extends Duplex {
     this.#socket.write(bytes, done);
   }
 
+  /** HTTP/2 gives a frame's head and its body apart: one write of both costs less than two, and their copy. */
   override _writev(pieces: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#socket.cork();
-    for (const [index, { chunk }] of pieces.entries()) {
-      if (index < pieces.length - 1) this.#socket.write(chunk);
-      else this.#socket.write(chunk, done);
-    }
-    this.#socket.uncork();
+    this.#socket.write(Buffer.concat(pieces.map(({ chunk }) => chunk)), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -8,8 +8,4 @@ export const byLabelSelectorFilter: PluginDefinition<LabelSelector> = {
   type: "by-label-selector",
   stability: "deprecated",
   summary: "Old name of `label-selector-filter`.",
-  create: (selector, context) => {
-    context.warn(`type by-label-selector is deprecated: write ${labelSelectorFilter.type}, with the same parameters`);
-    return labelSelectorFilter.create(selector, context);
-  },
 };

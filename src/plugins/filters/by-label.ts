@@ -26,8 +26,7 @@ export const byLabelFilter: PluginDefinition<ByLabelParameters> = {
       path: ["validValues"],
       error: "must have a value, or no endpoint is ever kept",
     }),
-  create: ({ label, validValues, allowsNoLabel }, { warn }) => {
-    warn("type by-label is deprecated: write label-selector-filter with matchExpressions");
+  create: ({ label, validValues, allowsNoLabel }) => {
     const values = new Set(validValues);
     return {
       filter: {

@@ -43,10 +43,6 @@ export const tokenizerProducer: PluginDefinition<TokenParameters> = {
   type: "tokenizer",
   stability: "deprecated",
   summary: "Old name of `token-producer`.",
-  create: (parameters, context) => {
-    context.warn("type tokenizer is deprecated: write token-producer, with the same parameters");
-    return createTokenProducer(parameters, context);
-  },
 };
 
 function createTokenProducer(

@@ -1,4 +1,4 @@
-/** Counts failures of the data layer by the plugin types they came from; there are as many series as configured types. */
+/** Counts failures of the data layer by the types of plugins that they came from. */
 
 export class DataLayerErrors {
   readonly #polls = new Map<string, number>();

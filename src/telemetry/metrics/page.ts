@@ -2,7 +2,7 @@
  * The metrics page: all families, made and sent in slices, so that the thread that makes it does other things between
  * two of them, however many series there are. A page that nobody reads on is not made to its end.
  */
-import { setImmediate } from "node:timers/promises";
+import { nextTurn } from "../../base/turn.ts";
 import type { MetricSources } from "../metrics.ts";
 import { ownFamilies } from "./own-families.ts";
 import { poolFamilies } from "./pool-families.ts";
@@ -46,7 +46,7 @@ export class MetricsPage {
       pieces++;
       if (slice.length < SLICE_SIZE_MAX && pieces < SLICE_PIECES_MAX) continue;
       if (slice !== "") yield slice;
-      await setImmediate();
+      await nextTurn();
       slice = "";
       pieces = 0;
     }

@@ -108,7 +108,7 @@ export const pluginDuration: HistogramDeclaration = {
     name: "inference_extension_plugin_duration_seconds",
     labels: ["extension_point", "plugin_type", "plugin_name"],
   },
-  when: "Plugins in TypeScript only: built-in filters, scorers and pickers run together in one call of the kernel.",
+  when: "Users' plugins only, with their facets as extension point. Built-in ones run in one call of the kernel.",
 };
 
 export const requestProcessing: HistogramDeclaration = {

@@ -1,9 +1,9 @@
-/** Times the plugins of a shard that run as TypeScript. Those of the kernel run together and are not timed apart. */
+/** Times the users' plugins of a shard. Built-in ones run together in the kernel and are not timed apart. */
 import { add, FOLDED_KINDS, observe, PLUGIN_COLUMNS, SHARED_COLUMNS } from "./columns.ts";
 import { PLUGIN_SEPARATOR, type ShardSeries } from "./shard-series.ts";
 
 export interface TimedPlugin {
-  /** `Filter`, `Scorer`, `ProfileHandler` …, as the Go picker names them. */
+  /** What it takes part in: its facets, joined by "+". */
   readonly extensionPoint: string;
   readonly type: string;
   readonly name: string;

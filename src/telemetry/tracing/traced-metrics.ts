@@ -16,6 +16,7 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  type TextMapSetter,
   trace,
 } from "@opentelemetry/api";
 import type { Clock } from "../../base/clock.ts";
@@ -85,7 +86,8 @@ class TracedMeter implements RequestMeter {
   get traceHeaders(): readonly TraceHeader[] {
     const headers: TraceHeader[] = [];
     const { tracing, context } = this.#trace;
-    tracing.propagator.inject(context, headers, { set: (into, name, value) => into.push({ name, value }) });
+    const setter: TextMapSetter<TraceHeader[]> = { set: (into, name, value) => into.push({ name, value }) };
+    tracing.propagator.inject(context, headers, setter);
     return headers;
   }
 

@@ -3,12 +3,18 @@ import { once } from "node:events";
 import { Agent, createServer, get, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { type AdminServer, type AdminServerOptions, startAdminServer } from "../../../src/admin/admin-server.ts";
+import {
+  type AdminHttpServer,
+  type AdminServer,
+  type AdminServerOptions,
+  startAdminServer,
+} from "../../../src/admin/admin-server.ts";
 import { type AdminPage, jsonPage, PageError } from "../../../src/admin/page.ts";
 import { ManualClock, systemClock } from "../../../src/base/clock.ts";
 import { ConfigError } from "../../../src/base/errors.ts";
-import { CA, CLIENT, SERVER, STRANGER } from "../../support/certificates.ts";
+import { CA, CLIENT, RENEWED_SERVER, SERVER, STRANGER, type TestCertificate } from "../../support/certificates.ts";
 import { until } from "../../support/until.ts";
 
 const HOST = "127.0.0.1";
@@ -30,7 +36,7 @@ const hello = page("/hello", async function* hello({ query }) {
   yield Buffer.from(query.get("who") ?? "world");
 });
 
-async function start(pages: readonly AdminPage[], options: Partial<AdminServerOptions> = {}): Promise<AdminServer> {
+async function start(pages: readonly AdminPage[], options: Partial<AdminServerOptions> = {}): Promise<AdminHttpServer> {
   const server = await startAdminServer({
     host: HOST,
     port: 0,
@@ -341,27 +347,40 @@ describe("start and end of the admin server", () => {
 });
 
 describe("TLS of the admin server", () => {
+  const keyPair = { cert: SERVER.certificate, key: SERVER.key };
+  const as = ({ certificate: cert, key }: TestCertificate): { cert: string; key: string } => ({ cert, key });
+
   it("serves its certificate, and plain HTTP is not answered", async () => {
-    const { port } = await start([hello], { tls: SERVER });
+    const { port } = await start([hello], { tls: { keyPair } });
     expect(await askTls(port, "/hello", {})).toMatchObject({ status: 200, text: "hello world" });
     await expect(ask(port, "/hello")).rejects.toThrow();
   });
 
   it("with a client CA, only its clients are served", async () => {
-    const { port } = await start([hello], { tls: { ...SERVER, clientCa: CA } });
-    const as = ({ certificate, key }: { certificate: string; key: string }): RequestOptions => ({
-      cert: certificate,
-      key,
-    });
+    const { port } = await start([hello], { tls: { keyPair, clientCa: CA } });
     expect(await askTls(port, "/hello", as(CLIENT))).toMatchObject({ status: 200, text: "hello world" });
     await expect(askTls(port, "/hello", {})).rejects.toThrow();
     await expect(askTls(port, "/hello", as(STRANGER))).rejects.toThrow();
     expect(await askTls(port, "/hello", as(CLIENT))).toMatchObject({ status: 200 });
   });
 
-  it("a certificate that is none is a fault that names the flags", async () => {
-    await expect(start([hello], { tls: { certificate: "none", key: "none" } })).rejects.toThrow(
-      /^the metrics certificate cannot be used: .*--metrics-cert-dir/,
-    );
+  it("shows another certificate when it is given one, and still asks clients for theirs", async () => {
+    const server = await start([hello], { tls: { keyPair, clientCa: CA } });
+    const shown = async (): Promise<string> => {
+      const socket = connectTls({
+        host: HOST,
+        port: server.port,
+        ca: CA,
+        ...as(CLIENT),
+      });
+      await once(socket, "secureConnect");
+      const { subject } = socket.getPeerCertificate();
+      socket.destroy();
+      return String(subject.CN);
+    };
+    expect(await shown()).toBe("server");
+    server.useKeyPair({ cert: RENEWED_SERVER.certificate, key: RENEWED_SERVER.key });
+    expect(await shown()).toBe("renewed-server");
+    await expect(askTls(server.port, "/hello", {})).rejects.toThrow();
   });
 });

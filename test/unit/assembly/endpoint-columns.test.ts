@@ -66,6 +66,43 @@ describe.each(KERNEL_BUILDS)("snapshot (%s build)", (build) => {
     expect(takeSnapshot(fleet, 1).surplus[0]).toBe(-2);
   });
 
+  it("requests and tokens in flight are those of all shards", () => {
+    const fleet = fleetOf(endpoint({ inFlightRequests: 2, inFlightTokens: 70 }), endpoint());
+    const window = fleet.scan("x".repeat(96), { shard: 1 });
+    fleet.decide([{ ...fleet.request(window), addresses: ["10.0.0.0"] }], { shard: 1 });
+    takeSnapshot(fleet, 2);
+    const { buffer } = fleet.memory;
+    const base = fleet.shardBase(0);
+    expect([...new Uint32Array(buffer, base + layout.SNAPSHOT_IN_FLIGHT_REQUESTS, 2)]).toEqual([3, 0]);
+    expect([...new Uint32Array(buffer, base + layout.SNAPSHOT_IN_FLIGHT_TOKENS, 2)]).toEqual([95, 0]);
+  });
+
+  it.each([
+    { name: "fresh", load: { scrapedAtMs: NOW_MS - 7 }, ageMs: 7 },
+    { name: "backed off", load: { scrapedAtMs: NOW_MS - 3_600, isBackedOff: true }, ageMs: 2_100 },
+    { name: "never scraped", load: {}, ageMs: Number.POSITIVE_INFINITY },
+    { name: "never scraped and backed off", load: { isBackedOff: true }, ageMs: Number.POSITIVE_INFINITY },
+  ])("the age of an endpoint's numbers: $name", ({ load, ageMs }) => {
+    const fleet = fleetOf(load);
+    takeSnapshot(fleet, 1);
+    expect(new Float64Array(fleet.memory.buffer, fleet.shardBase(0) + layout.SNAPSHOT_AGE_MS, 1)[0]).toBe(ageMs);
+  });
+
+  it.each([
+    { ageMs: STALE_MS + layout.BACKED_OFF_MS, isKnown: true },
+    { ageMs: STALE_MS + layout.BACKED_OFF_MS + 0.5, isKnown: false },
+  ])("a backed-off endpoint's numbers of $ageMs ms ago are known: $isKnown", ({ ageMs, isKnown }) => {
+    const fleet = fleetOf(endpoint({ queueDepthRequests: 7, scrapedAtMs: NOW_MS - ageMs, isBackedOff: true }));
+    expect(takeSnapshot(fleet, 1).queueDepth[0]).toBe(isKnown ? 7 : Number.NaN);
+  });
+
+  it("nothing is known of an endpoint that was never scraped, however young the clock is", () => {
+    const fleet = fleetOf({});
+    fleet.shards[0]?.decide([fleet.request()], 10, { withScores: false });
+    const base = fleet.shardBase(0);
+    expect(new Float64Array(fleet.memory.buffer, base + layout.SNAPSHOT_AGE_MS, 1)[0]).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("columns that stay under change are used as they are, and that is counted", () => {
     const fleet = fleetOf(endpoint({ queueDepthRequests: 3 }));
     const version = new Int32Array(fleet.memory.buffer, layout.ENDPOINTS + layout.ENDPOINTS_VERSION, 1);

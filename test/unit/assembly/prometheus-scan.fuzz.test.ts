@@ -1,8 +1,8 @@
 /**
  * Compares the exposition scanner with the oracle (`test/support/prometheus-oracle.ts`). Strategy: random expositions
- * out of few, alike names and labels, so that near misses come up all the time; half of them damaged; each cut at random
- * places, several at once in turns. Invariants: what is found is what the oracle finds; it does not depend on the cuts,
- * nor on what else is being scanned. A failure names the seed; MAGPIE_TEST_SEED repeats it.
+ * out of few, alike names and labels, so that near misses come up all the time; half of them damaged; each cut at
+ * random places, several at once in turns. Invariants: what is found is what the oracle finds; it does not depend on
+ * the cuts, nor on what else is being scanned. A failure names the seed; MAGPIE_TEST_SEED repeats it.
  */
 import { describe, expect, test } from "vitest";
 import { Prng, randomSeed } from "../../../src/base/prng.ts";

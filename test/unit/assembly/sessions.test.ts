@@ -14,11 +14,11 @@ import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { xxh64 } from "../../support/xxh64.ts";
 
 const REPORT = 16;
-const session = (key: string, use: Partial<SessionUse> = {}): SessionUse => ({
+const session = (key: string, changes: Partial<SessionUse> = {}): SessionUse => ({
   key,
   secondsMax: 300,
   binds: true,
-  ...use,
+  ...changes,
 });
 
 /** Endpoints without load; the session's one scores 1. */
@@ -101,7 +101,7 @@ describe.each(KERNEL_BUILDS)("sessions (%s build)", (build) => {
     expect(use(fleet, "a", { atSeconds: 9, shard: 1 })).toEqual({ slot, score: 1 });
   });
 
-  it("it is bound anew when its endpoint is gone, also when the slot has a new endpoint", () => {
+  it("one is bound anew when its endpoint is gone, also when the slot has a new endpoint", () => {
     const fleet = fleetOf(build, 2);
     const { slot } = use(fleet, "a");
     fleet.columns.remove(slot);
@@ -112,7 +112,7 @@ describe.each(KERNEL_BUILDS)("sessions (%s build)", (build) => {
     expect(use(fleet, "a").score).toBe(0);
   });
 
-  it("it stays bound while its endpoint is only no candidate", () => {
+  it("one stays bound while its endpoint is only no candidate", () => {
     const fleet = fleetOf(build, 2);
     const { slot } = use(fleet, "a");
     expect(use(fleet, "a", { addresses: [`10.0.0.${1 - slot}`] })).toEqual({ slot: 1 - slot, score: 0 });

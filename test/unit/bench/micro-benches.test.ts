@@ -32,7 +32,7 @@ describe.each(benches)("$name", (bench) => {
 
   it("the same seed gives the same results", async () => {
     const hashes = (): Promise<string[]> =>
-      Promise.all(bench.cases("small", SEED).map((benchCase) => benchCase.check()));
+      Promise.all(bench.cases("small", SEED).map(async (benchCase) => await benchCase.check()));
     expect(await hashes()).toEqual(await hashes());
   });
 });

@@ -68,6 +68,20 @@ describe("a guarded plugin", () => {
     expect(reports).toEqual(expected);
   });
 
+  it("tells how long each measured call took, also one that was too long", () => {
+    const clock = new ManualClock();
+    const times: number[] = [];
+    const reports = { onFailure: () => undefined, onResting: () => undefined, onWorking: () => undefined };
+    const onTimed = (ms: number): unknown => times.push(ms);
+    const options = { name: "mine", nowMs: () => clock.nowMs(), reports, onTimed };
+    for (const budgetMs of [1, undefined]) {
+      const guard = new PluginGuard({ ...options, budgetMs });
+      guard.run(() => clock.advance(0.25), undefined);
+      guard.run(() => clock.advance(3), undefined);
+    }
+    expect(times).toEqual([0.25, 3]);
+  });
+
   it("a built-in plugin's time is not measured", () => {
     const { guard, clock } = testGuard({ budgetMs: undefined });
     const call = (): string => {

@@ -1,5 +1,6 @@
 /** How often the scraper asks: phases, retries, idle endpoints, sources with periods of their own. */
 import { afterEach, describe, expect, it } from "vitest";
+import type { EngineMetrics } from "../../../src/framework/data-sources.ts";
 import type { ScrapePlan } from "../../../src/scrape/scrape-plan.ts";
 import { defaultScrapePlan } from "../../support/scrape-plan.ts";
 import { until } from "../../support/until.ts";
@@ -33,9 +34,9 @@ async function msToNext({ clock, outcomes }: Bed): Promise<number> {
   return sentAtMs(await outcome(outcomes, before + 1)) - sentAtMs(outcomes[before - 1]);
 }
 
-function sentAtMs(outcome: Outcome | undefined): number {
-  if (outcome === undefined) throw new Error("nothing was sent before");
-  return outcome.kind === "scraped" ? outcome.sent.scrapedAtMs : outcome.sentAtMs;
+function sentAtMs(result: Outcome | undefined): number {
+  if (result === undefined) throw new Error("nothing was sent before");
+  return result.kind === "scraped" ? result.sent.scrapedAtMs : result.sentAtMs;
 }
 
 describe("ticks", () => {
@@ -111,6 +112,19 @@ describe("an endpoint that fails", () => {
           "vllm:num_requests_waiting, vllm:num_requests_running, vllm:kv_cache_usage_perc",
       },
     });
+  });
+
+  it("has not, whatever it answers, when its engine is asked for no load", async () => {
+    const { port } = await serve((_request, response) => response.end());
+    const engine: EngineMetrics = {
+      name: "vllm",
+      queueDepthRequests: undefined,
+      runningRequests: undefined,
+      kvCacheUsageFraction: undefined,
+    };
+    const { scraper, outcomes } = setUp({ ...PLAN, metrics: PLAN.metrics && { ...PLAN.metrics, engines: [engine] } });
+    scraper.add(endpointAt(port));
+    expect(await outcome(outcomes, 1)).toMatchObject({ kind: "scraped", metrics: { queueDepthRequests: undefined } });
   });
 
   it("has failed when it answers with nothing at all", async () => {
@@ -304,7 +318,7 @@ describe("engines", () => {
     const { port } = await serve((_request, response) => response.end(exposition(1) + sglang));
     const { scraper, outcomes } = setUp();
     const endpoint = endpointAt(port);
-    endpoint.spec = { ...endpoint.spec, labels: labels as Record<string, string> };
+    endpoint.spec = { ...endpoint.spec, labels };
     scraper.add(endpoint);
     expect(await outcome(outcomes, 1)).toMatchObject({ metrics: { queueDepthRequests: depth } });
   });

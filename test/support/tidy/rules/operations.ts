@@ -25,6 +25,9 @@ const WORDS: ReadonlySet<string> = new Set([
   ...["rejected-saturated", "rejected-no-endpoints", "rejected-shutting-down", "index-writer", "shard-0"],
 ]);
 
+/** A path of the metrics port, with or without host, and without what comes behind a question mark. */
+const PAGE = /(?<![a-zA-Z._-])\/(?:debug|metrics)\b[\w/-]*/g;
+
 export const operationsRules: readonly Rule[] = [
   {
     name: "every metric in the operators' documents is declared",
@@ -37,8 +40,7 @@ export const operationsRules: readonly Rule[] = [
   {
     name: "every page in the operators' documents is served",
     instead: "correct the path, or add it to src/admin/pages/page-table.ts",
-    find: (project) =>
-      inDocuments(project, /(?<![a-zA-Z._-])\/(?:debug|metrics)\b[\w/-]*/g, (path) => PAGE_PATHS.has(path)),
+    find: (project) => inDocuments(project, PAGE, (path) => PAGE_PATHS.has(path)),
     broken: [
       { "docs/health.md": "`/debug/mood`" },
       { "docs/troubleshooting.md": "http://a:9090/debug/pprof/goroutine" },

@@ -210,6 +210,21 @@ describe("endpoints file", () => {
     );
   });
 
+  it("an entry that a later one replaces is warned of", () => {
+    const warnings: string[] = [];
+    const text = `endpoints:
+- {name: a, address: 10.0.0.1, port: 1}
+- {name: a, address: 10.0.0.1, port: 2}
+- {name: b, address: 10.0.0.2, port: 1}
+- {name: a, address: 10.0.0.1, port: 3}
+`;
+    parseEndpoints(text, "fleet.yaml", (warning) => warnings.push(warning));
+    expect(warnings).toEqual([
+      "fleet.yaml: endpoints[0], default/a, is replaced by endpoints[3] of the same name",
+      "fleet.yaml: endpoints[1], default/a, is replaced by endpoints[3] of the same name",
+    ]);
+  });
+
   it("two endpoints at one address are both told, by line", () => {
     const text = `endpoints:
 - {name: a, address: "::1", port: 80}

@@ -7,7 +7,7 @@ import { decodeFilter } from "../../../../src/plugins/filters/decode.ts";
 import { encodeFilter } from "../../../../src/plugins/filters/encode.ts";
 import { labelSelectorFilter } from "../../../../src/plugins/filters/label-selector.ts";
 import { prefillFilter } from "../../../../src/plugins/filters/prefill.ts";
-import { createPlugin, warningsOf } from "../../../support/plugins.ts";
+import { createPlugin } from "../../../support/plugins.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -61,13 +61,6 @@ describe("label-selector-filter", () => {
     expect(keeps(labelSelectorFilter, selector, labels)).toBe(kept);
     expect(keeps(byLabelSelectorFilter, selector, labels)).toBe(kept);
   });
-
-  it("its old name says that it is old", () => {
-    expect(warningsOf(labelSelectorFilter, {})).toEqual([]);
-    expect(warningsOf(byLabelSelectorFilter, {})).toEqual([
-      "type by-label-selector is deprecated: write label-selector-filter, with the same parameters",
-    ]);
-  });
 });
 
 describe("by-label", () => {
@@ -95,11 +88,5 @@ describe("by-label", () => {
     { given: { label: "tier", validValues: "a" }, at: "validValues" },
   ])("$given is refused", ({ given, at }) => {
     expect(byLabelFilter.parameters.safeParse(given).error?.issues).toMatchObject([{ path: [at] }]);
-  });
-
-  it("says what to write instead", () => {
-    expect(warningsOf(byLabelFilter, { label: "tier", allowsNoLabel: true })).toEqual([
-      "type by-label is deprecated: write label-selector-filter with matchExpressions",
-    ]);
   });
 });

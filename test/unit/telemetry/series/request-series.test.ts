@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../../../src/base/clock.ts";
+import { requestHistograms, timeToFirstToken } from "../../../../src/telemetry/metrics/request-metrics.ts";
 import type {
   RequestMeter,
   RequestMetrics,
   RoutedFacts,
   ScheduledFacts,
-} from "../../../../src/director/request-metrics.ts";
-import { requestHistograms, timeToFirstToken } from "../../../../src/telemetry/metrics/request-metrics.ts";
+} from "../../../../src/telemetry/request-metrics.ts";
 import { RequestSeries } from "../../../../src/telemetry/series/request-series.ts";
 import { SeriesView } from "../../../../src/telemetry/series/series-view.ts";
 import type { ShardSeries } from "../../../../src/telemetry/series/shard-series.ts";

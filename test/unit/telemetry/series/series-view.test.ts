@@ -286,8 +286,7 @@ describe("other counts", () => {
     dataLayer.countExtract("metrics-data-source", "core-metrics-extractor");
     const text = await exposition({ dataLayer });
     expect(text).toContain('llm_d_epp_datalayer_poll_errors_total{source_type="metrics-data-source"} 2\n');
-    expect(text).toContain(
-      'llm_d_epp_datalayer_extract_errors_total{source_type="metrics-data-source",extractor_type="core-metrics-extractor"} 1\n',
-    );
+    const labels = 'source_type="metrics-data-source",extractor_type="core-metrics-extractor"';
+    expect(text).toContain(`llm_d_epp_datalayer_extract_errors_total{${labels}} 1\n`);
   });
 });
