@@ -10,6 +10,7 @@ import {
   MASK_WORDS,
   PICK_FLAGS,
   PICK_HAS_MASK,
+  PICK_LOOKS,
   PICK_MASK,
   SHARD_COUNTER_ALL_UNREACHABLE,
   SNAPSHOT_PRESENT,
@@ -42,7 +43,8 @@ export function listCandidates(shard: usize, pick: usize): u32 {
     anyAllowed |= allowed;
     anyReachable |= allowed & load<u64>(shard + at + SNAPSHOT_REACHABLE);
   }
-  if (anyAllowed != 0 && anyReachable == 0) addCounter(shard, SHARD_COUNTER_ALL_UNREACHABLE, 1);
+  const counts = (load<u32>(pick + PICK_FLAGS) & PICK_LOOKS) == 0;
+  if (counts && anyAllowed != 0 && anyReachable == 0) addCounter(shard, SHARD_COUNTER_ALL_UNREACHABLE, 1);
   let count: u32 = 0;
   for (let word: u32 = 0; word < MASK_WORDS; word++) {
     const at = shard + ((<usize>word) << 3);

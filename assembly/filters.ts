@@ -15,7 +15,7 @@
 import { hasBit, putSlot, slotAt } from "./candidates";
 import { promptTokens } from "./charges";
 import { drawFraction, STREAM_EXPLORATION } from "./draws";
-import { servesModel } from "./endpoint-names";
+import { markServing } from "./endpoint-names";
 import {
   DEPTHS,
   FILTER_ATTRIBUTE,
@@ -114,7 +114,7 @@ function keepMask(shard: usize, count: u32, mask: usize): u32 {
   return kept;
 }
 
-/** Those that TypeScript has marked. */
+/** Those that are marked. */
 function keepMarked(shard: usize, count: u32): u32 {
   let kept: u32 = 0;
   for (let position: u32 = 0; position < count; position++) {
@@ -247,12 +247,8 @@ function keepBelowConcurrency(shard: usize, filter: usize, count: u32): u32 {
 function keepServing(shard: usize, pick: usize, count: u32): u32 {
   const hash = load<u64>(pick + PICK_MODEL_HASH);
   if (hash == 0) return count;
-  let kept: u32 = 0;
-  for (let position: u32 = 0; position < count; position++) {
-    const slot = slotAt(shard, position);
-    if (servesModel(shard, slot, hash)) putSlot(shard, kept++, slot);
-  }
-  return kept;
+  markServing(shard, count, hash);
+  return keepMarked(shard, count);
 }
 
 /** Those that are reachable and were scraped lately; all when there is none. */

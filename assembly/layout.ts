@@ -121,10 +121,10 @@ export const HEADER_SHUTDOWN: u32 = 36;
 //  └───────────┴────────────┴─────────┴───────────┴─────────────────┴──────────────┴───────┴─────────────┴──────────┘
 //  blockSize in bytes. tokenSize: bytes that count as one token. outputRatio f64: estimated output tokens per prompt
 //  token, charged up to outputTokensMax. detector: a program. Then the profiles, at POLICY_PROFILES:
-//  0        4            8             12           16                         64               1344
-//  ├────────┼────────────┼─────────────┼────────────┼──────────────────────────┼────────────────┼───────────────┐
-//  │ picker │ targetsMax │ filterCount │ scorerCount│                          │ filters[16]    │ scorers[16]   │
-//  └────────┴────────────┴─────────────┴────────────┴──────────────────────────┴────────────────┴───────────────┘
+//  0        4            8             12            16         20          64               1344
+//  ├────────┼────────────┼─────────────┼─────────────┼──────────┼───────────┼────────────────┼───────────────┐
+//  │ picker │ targetsMax │ filterCount │ scorerCount │ isStaged │           │ filters[16]    │ scorers[16]   │
+//  └────────┴────────────┴─────────────┴─────────────┴──────────┴───────────┴────────────────┴───────────────┘
 //  A program (filter, scorer, detector), 80 bytes; which of the numbers it uses stands with its operation:
 //  0    4      8        12        16           24                    72
 //  ├────┼──────┼────────┼─────────┼────────────┼─────────────────────┼───┐
@@ -153,6 +153,8 @@ export const PROFILE_PICKER: u32 = 0;
 export const PROFILE_TARGETS_MAX: u32 = 4;
 export const PROFILE_FILTER_COUNT: u32 = 8;
 export const PROFILE_SCORER_COUNT: u32 = 12;
+/** 1 for a profile with custom parts, which cannot be decided in a batch. */
+export const PROFILE_IS_STAGED: u32 = 16;
 export const PROFILE_FILTERS: u32 = 64;
 export const PROFILE_SCORERS: u32 = PROFILE_FILTERS + FILTERS_MAX * PROGRAM_STRIDE;
 export const PROFILE_STRIDE: u32 = PROFILE_SCORERS + SCORERS_MAX * PROGRAM_STRIDE;
@@ -254,16 +256,17 @@ export const ENDPOINT_BACKED_OFF: u32 = 4;
 export const BACKED_OFF_MS: u32 = 1500;
 
 // Names of an endpoint: its adapters and, in a table of their own, the models it serves. Written by the control thread
-// between an odd and an even version (M2); a reader that finds the version changed reads again.
-//  0         4       8       12  16
-//  ├─────────┼───────┼───────┼───┼────────────────────────────────┐   hash: XXH64 of the name, with NAME_RUNNING and
-//  │ version │ count │ flags │   │ hashes u64[ENDPOINT_NAMES_MAX] │   NAME_WAITING in place of its two low bits
-//  └─────────┴───────┴───────┴───┴────────────────────────────────┘
-export const ADAPTERS: u32 = (ENDPOINTS + ENDPOINTS_SIZE + 4095) & ~4095;
-export const ENDPOINT_NAMES_STRIDE: u32 = 16 + ENDPOINT_NAMES_MAX * 8;
-export const ENDPOINT_NAMES_VERSION: u32 = 0;
-export const ENDPOINT_NAMES_COUNT: u32 = 4;
-export const ENDPOINT_NAMES_FLAGS: u32 = 8;
+// between an odd and an even version of them all (M2); a reader that finds it changed reads again.
+//  head, 64 bytes: 0 version u32. Then the tables of the adapters by slot, and those of the models:
+//  0       4       8   16
+//  ├───────┼───────┼───┼────────────────────────────────┐   hash: XXH64 of the name, with NAME_RUNNING and NAME_WAITING
+//  │ count │ flags │   │ hashes u64[ENDPOINT_NAMES_MAX] │   in place of its two low bits. A table begins a cache line.
+//  └───────┴───────┴───┴────────────────────────────────┘
+export const ENDPOINT_NAMES_VERSION: u32 = (ENDPOINTS + ENDPOINTS_SIZE + 4095) & ~4095;
+export const ADAPTERS: u32 = ENDPOINT_NAMES_VERSION + 64;
+export const ENDPOINT_NAMES_STRIDE: u32 = (16 + ENDPOINT_NAMES_MAX * 8 + 63) & ~63;
+export const ENDPOINT_NAMES_COUNT: u32 = 0;
+export const ENDPOINT_NAMES_FLAGS: u32 = 4;
 export const ENDPOINT_NAMES_HASHES: u32 = 16;
 /** The engine says what it has. Without this nothing is known. */
 export const ENDPOINT_NAMES_KNOWN: u32 = 1;
@@ -543,7 +546,11 @@ export const PICK_HAS_MASK: u32 = 1;
 /** The picked endpoint is taken to hold the prompt from now on, and a cold pick is noted. */
 export const PICK_RECORDS: u32 = 2;
 export const PICK_HAS_SESSIONS: u32 = 4;
+/** The pick counts as a request: false for further profiles of a request that has been counted. */
+export const PICK_COUNTS: u32 = 8;
 export const PICK_HAS_REQUEST_MASK: u32 = 16;
+/** Only a look at the candidates: nothing is counted. */
+export const PICK_LOOKS: u32 = 256;
 /** PICK_WINDOW of a request without a body: no prompt, no model. */
 export const NO_WINDOW: u32 = 0xffffffff;
 

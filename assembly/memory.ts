@@ -57,8 +57,8 @@ export function keyTableVersions(): usize {
 }
 
 /**
- * Keeps plain loads before this call before atomic loads after it. An atomic store is not moved before earlier loads,
- * nor an atomic load before an earlier atomic store.
+ * Keeps plain loads before this call before atomic loads after it (M2). An atomic store is not moved before earlier
+ * loads, nor an atomic load before an earlier atomic store.
  */
 export function orderLoads(shard: usize): void {
   atomic.store<u32>(shard + SHARD_FENCE, 1);

@@ -19,10 +19,12 @@ import {
   ENDPOINTS_MAX,
   PICK_BLOCK_COUNT,
   PICK_CANDIDATE_COUNT,
+  PICK_COUNTS,
   PICK_EMPTIED_BY,
   PICK_FILTERED_OUT,
   PICK_FLAGS,
   PICK_GENERATION,
+  PICK_LOOKS,
   PICK_MATCHED_BLOCKS,
   PICK_MODEL_HASH,
   PICK_NAME_NUMBER,
@@ -138,7 +140,7 @@ export function prepare(shard: usize, pick: usize): u32 {
   store<u32>(pick + PICK_CANDIDATE_COUNT, count);
   if (count == 0) {
     store<u32>(pick + PICK_RESULT, PICK_NO_ENDPOINTS);
-    addCounter(shard, SHARD_COUNTER_NO_ENDPOINTS, 1);
+    if ((load<u32>(pick + PICK_FLAGS) & PICK_LOOKS) == 0) addCounter(shard, SHARD_COUNTER_NO_ENDPOINTS, 1);
   } else if (blockCount > 0) {
     matchPrompts(shard, window, blockCount, count);
   }
@@ -231,6 +233,7 @@ function record(shard: usize, pick: usize, slot: u32, generation: u32, blockCoun
 }
 
 function countPick(shard: usize, pick: usize, matched: u32, blockCount: u32): void {
+  if ((load<u32>(pick + PICK_FLAGS) & PICK_COUNTS) == 0) return;
   addCounter(shard, SHARD_COUNTER_PICKS, 1);
   addCounter(shard, SHARD_COUNTER_PROMPT_BLOCKS, blockCount);
   addCounter(shard, SHARD_COUNTER_MATCHED_BLOCKS, matched);

@@ -35,6 +35,14 @@ export function fillColumn(column: usize, count: u32, value: f64): void {
   for (let at: usize = 0; at < (<usize>count) << 3; at += 16) v128.store(column + at, pair);
 }
 
+/** entry ← from − entry; what is NaN stays so. */
+export function subtractFrom(column: usize, count: u32, from: f64): void {
+  const fromPair = f64x2.splat(from);
+  for (let at: usize = 0; at < (<usize>count) << 3; at += 16) {
+    v128.store(column + at, f64x2.sub(fromPair, v128.load(column + at)));
+  }
+}
+
 /** entry ← (from − entry) / divisor; what is NaN stays so. */
 export function subtractFromAndDivide(column: usize, count: u32, from: f64, divisor: f64): void {
   const fromPair = f64x2.splat(from);

@@ -16,7 +16,7 @@
 import { addPositiveI32, gatherF32, gatherU32, hasBit, slotAt } from "./candidates";
 import { promptTokens, uncachedTokens } from "./charges";
 import { scoreNoHitLru } from "./cold-picks";
-import { adapterScore } from "./endpoint-names";
+import { scoreAdapters } from "./endpoint-names";
 import {
   DEPTHS,
   PICK_BLOCK_COUNT,
@@ -49,7 +49,7 @@ import {
   SNAPSHOT_SURPLUS,
 } from "./layout";
 import { attributeOf, parameter, policyOf, requestMask, secondAttributeOf, windowOf } from "./programs";
-import { columnMax, columnMin, fillColumn, fillUnknown, subtractFromAndDivide } from "./score-columns";
+import { columnMax, columnMin, fillColumn, fillUnknown, subtractFrom, subtractFromAndDivide } from "./score-columns";
 import { boundSlot, NO_SLOT } from "./sessions";
 
 /** Fills the column at `scores` (f64 per candidate position) by the scorer program at `scorer`. */
@@ -118,7 +118,7 @@ function equalOnes(count: u32, scores: usize): void {
 /** 1 − k, not normalised over the candidates. */
 function scoreKvCacheUtilization(shard: usize, count: u32, scores: usize): void {
   gatherF32(shard, count, shard + SNAPSHOT_KV_CACHE_USAGE, scores);
-  subtractFromAndDivide(scores, count, 1, 1);
+  subtractFrom(scores, count, 1);
   fillUnknown(scores, count);
 }
 
@@ -148,12 +148,10 @@ function scorePrefixCache(shard: usize, pick: usize, scorer: usize, count: u32, 
 /** 1 where the model runs as an adapter, 0.8 where there is room for one more, 0.6 where it waits, else 0. */
 function scoreLoraAffinity(shard: usize, pick: usize, count: u32, scores: usize): void {
   const staleMs = <f64>load<u32>(policyOf(pick) + POLICY_STALE_MS);
-  const hash = load<u64>(pick + PICK_MODEL_HASH);
+  scoreAdapters(shard, count, load<u64>(pick + PICK_MODEL_HASH), scores);
   for (let position: u32 = 0; position < count; position++) {
-    const slot = slotAt(shard, position);
-    const isFresh = load<f64>(shard + SNAPSHOT_AGE_MS + ((<usize>slot) << 3)) <= staleMs;
-    const value: f64 = isFresh ? adapterScore(shard, slot, hash) : NaN;
-    store<f64>(scores + ((<usize>position) << 3), value);
+    const ageMs = load<f64>(shard + SNAPSHOT_AGE_MS + ((<usize>slotAt(shard, position)) << 3));
+    if (!(ageMs <= staleMs)) store<f64>(scores + ((<usize>position) << 3), NaN);
   }
   fillUnknown(scores, count);
 }

@@ -5,11 +5,13 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ConfigError, messageOf } from "./base/errors.ts";
+import { METRICS_STALE_MS, SCRAPE_INTERVAL_MS } from "./config/defaults.ts";
 import type { ConfigSource, LoadedConfig } from "./config/load.ts";
 import { showConfig } from "./config/show.ts";
 import { BUILTIN_REGISTRY, loadConfiguration } from "./configuration.ts";
+import { located, scrapePlanOf } from "./configured-parts.ts";
 import type { PluginRegistry } from "./framework/registry.ts";
-import { compilePolicy } from "./scheduling/policy.ts";
+import { compilePolicy, PROGRAM_ONLY } from "./scheduling/policy.ts";
 
 const USAGE = `Usage: epp config check <file>            says whether a configuration can be used
        epp config show [<file>]          prints it in full, with every default and its reason;
@@ -99,12 +101,14 @@ async function loadChecked(source: ConfigSource, flags: CommandFlags): Promise<L
     pluginPaths: flags.plugin ?? [],
     allowExperimental: flags["allow-experimental-plugins"] === true,
   });
-  try {
-    compilePolicy(loaded.config, loaded.registry);
-  } catch (error) {
-    throw error instanceof ConfigError ? loaded.locate(error) : error;
-  }
-  return loaded;
+  const warnings = [...loaded.warnings];
+  const onWarning = (plugin: string, text: string): void => void warnings.push(`plugin "${plugin}": ${text}`);
+  located(loaded, () => {
+    const policy = compilePolicy(loaded.config, loaded.registry, { ...PROGRAM_ONLY, onWarning });
+    const flagsOfScraping = { intervalMs: SCRAPE_INTERVAL_MS, staleMs: METRICS_STALE_MS, backsOff: true };
+    warnings.push(...scrapePlanOf(loaded.config, policy, flagsOfScraping).notes);
+  });
+  return { ...loaded, warnings };
 }
 
 function describeLoaded(file: string, { config, warnings }: LoadedConfig): string {

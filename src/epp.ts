@@ -8,13 +8,12 @@ import { startHealthServer } from "./admin/health-server.ts";
 import { HealthState } from "./admin/health-state.ts";
 import type { Phase } from "./admin/pages/health.ts";
 import type { Clock } from "./base/clock.ts";
-import { ConfigError } from "./base/errors.ts";
 import type { Prng } from "./base/prng.ts";
-import type { EndpointPickerConfig } from "./config/config.ts";
 import { BLOCKS_PER_ENDPOINT_MAX, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { showConfig } from "./config/show.ts";
 import { loadBuiltInConfiguration } from "./configuration.ts";
+import { endpointsFileOf, located, scrapePlanOf } from "./configured-parts.ts";
 import { ObjectivesFile } from "./discovery/file/objectives-file.ts";
 import { fleetView } from "./endpoints/fleet-view.ts";
 import { EndpointRegistry } from "./endpoints/registry.ts";
@@ -25,8 +24,6 @@ import { startIndexWriter } from "./index-writer-thread.ts";
 import type { ParserType } from "./parsing/parser.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
-import type { CompiledPolicy } from "./scheduling/compiled-policy.ts";
-import { compileScrapePlan, type PlanInstance, type ScrapePlan } from "./scrape/scrape-plan.ts";
 import { ShardReportsTaker } from "./shard-reports.ts";
 import type { ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
@@ -191,19 +188,27 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   if (config.featureGates.flowControl) {
     degraded.raise("flow-control-inactive", "the configuration opens the gate flowControl");
   }
+  const { metricsStaleMs: staleMs = METRICS_STALE_MS } = options;
   const { policy, scrapePlan, endpointsFile } = located(configuration, () => {
     const compiled = policies.replace(config, registry);
     return {
       policy: compiled,
-      scrapePlan: scrapePlanOf(config, compiled, options),
-      endpointsFile: endpointsFileOf(config, compiled, options),
+      scrapePlan: scrapePlanOf(config, compiled, {
+        intervalMs: options.scrapeIntervalMs,
+        staleMs,
+        backsOff: options.scrapeBackOff ?? true,
+        ...(options.legacyMetrics && { legacy: options.legacyMetrics }),
+      }),
+      endpointsFile: endpointsFileOf(config, compiled, {
+        path: options.endpointsFile,
+        watches: options.watchEndpointsFile ?? true,
+      }),
     };
   });
   endpoints.onFleetChanged({
     onAdding: (slot, { labels }) => policies.onEndpointAdding({ slot, labels }),
     onChanged: () => policies.onFleetChanged(),
   });
-  const { metricsStaleMs: staleMs = METRICS_STALE_MS } = options;
   // Before anything is scraped: failures are counted from the first on.
   const metering = new ControlMetrics({
     counters,
@@ -375,45 +380,4 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
       return result;
     },
   };
-}
-
-/** What `work` returns. A ConfigError gets file and line of the configuration. */
-function located<Result>(configuration: LoadedConfig, work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof ConfigError ? configuration.locate(error) : error;
-  }
-}
-
-function scrapePlanOf(config: EndpointPickerConfig, policy: CompiledPolicy, options: EppOptions): ScrapePlan {
-  const origins = new Map(config.plugins.map(({ name, origin }) => [name, origin]));
-  const instances = policy.plugins.map(({ name, type, plugin }): [string, PlanInstance] => [
-    name,
-    { type, plugin, origin: origins.get(name) },
-  ]);
-  return compileScrapePlan(config.dataLayer, new Map(instances), {
-    intervalMs: options.scrapeIntervalMs,
-    staleMs: options.metricsStaleMs ?? METRICS_STALE_MS,
-    backsOff: options.scrapeBackOff ?? true,
-    ...(options.legacyMetrics && { legacy: options.legacyMetrics }),
-  });
-}
-
-/** The file that lists the endpoints: the configuration's, or the flag's. */
-function endpointsFileOf(
-  { dataLayer: { discovery } }: EndpointPickerConfig,
-  policy: CompiledPolicy,
-  { endpointsFile: path, watchEndpointsFile: watches = true }: EppOptions,
-): { readonly path: string; readonly watches: boolean } {
-  const configured = policy.plugins.find(({ name }) => name === discovery)?.plugin.discovery;
-  if (configured === undefined) {
-    if (path !== "") return { path, watches };
-    throw new ConfigError(
-      "nothing says where the model servers are: name a file that lists them with --endpoints-file, or by a plugin " +
-        "of type file-discovery in dataLayer.discovery",
-    );
-  }
-  if (path === "") return configured;
-  throw new ConfigError(`contradicts --endpoints-file=${path}; keep one of them`, { path: ["dataLayer", "discovery"] });
 }

@@ -1,6 +1,6 @@
 /**
- * Policies on the control thread: compiles a configuration, publishes it, tells the shards, follows the fleet, and takes
- * in what shards say of it: that they have taken a policy, and how users' plugins fare.
+ * Policies on the control thread: compiles a configuration, publishes it, tells the shards, follows the fleet, and
+ * takes in what shards say of it: that they have taken a policy, and how users' plugins fare.
  */
 import type { Clock } from "./base/clock.ts";
 import type { FleetSnapshot } from "./director/known-fleet.ts";
@@ -11,10 +11,9 @@ import type { PluginRegistry } from "./framework/registry.ts";
 import { type ModuleFile, moduleFilesOf } from "./framework/user-modules.ts";
 import { AutoTune, type CacheReport } from "./scheduling/auto-tune.ts";
 import type { CompiledPolicy } from "./scheduling/compiled-policy.ts";
-import { compilePolicy, type PolicyConfig } from "./scheduling/policy.ts";
+import { compilePolicy, type PolicyConfig, PROGRAM_ONLY } from "./scheduling/policy.ts";
 import { PolicyPublisher, type PublishedPolicy } from "./scheduling/policy-publisher.ts";
 import { ColumnNumbers, type LabelledEndpoint, PolicyResources } from "./scheduling/policy-resources.ts";
-import { NO_SHARED_COLUMN } from "./scheduling/shared-columns.ts";
 import type { FromShard, PluginFailures, PolicyOrder, ToShard } from "./shards/messages.ts";
 import type { DegradationReporter } from "./telemetry/health-details.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -95,16 +94,13 @@ export class PolicyControl {
     return [...this.#failures.values()];
   }
 
-  /** Makes this the configuration of new requests. Throws a ConfigError, and changes nothing, when it cannot be used. */
+  /** Makes this the configuration of new requests. Throws a ConfigError, with nothing changed, when it cannot. */
   replace(config: PolicyConfig, registry: PluginRegistry): CompiledPolicy {
     const { clock, logger, targetsMax } = this.#options;
     const compiled = compilePolicy(config, registry, {
+      ...PROGRAM_ONLY,
       nowMs: () => clock.nowMs(),
-      random: () => 0,
-      sharedColumn: () => NO_SHARED_COLUMN,
       onWarning: (plugin, text) => logger.warn({ plugin }, `plugin ${plugin}: ${text}`),
-      // No plugin is called here.
-      reports: { onFailure: () => undefined, onResting: () => undefined, onWorking: () => undefined },
     });
     this.#autoTune.setShape(compiled.prefixCache);
     const version = this.#publisher.propose(compiled, { ...this.#autoTune.tuning, targetsMax });

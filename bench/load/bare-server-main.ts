@@ -2,7 +2,7 @@
 import { endOnSignal } from "../../src/platform/signals.ts";
 import { startBareServer } from "./bare-server.ts";
 
-const limitsStreams = !process.argv.includes("--unlimited-streams");
-const server = await startBareServer({ port: 0, limitsStreams });
+const isUnlimited = process.argv.includes("--unlimited-streams");
+const server = await startBareServer({ port: 0, ...(isUnlimited && { streamsPerConnectionMax: Infinity }) });
 endOnSignal(() => server.close());
 console.log(JSON.stringify({ port: server.port }));

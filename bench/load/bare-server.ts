@@ -6,7 +6,11 @@
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import { type AddressInfo, createServer } from "node:net";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
-import { limitStreams } from "../../src/extproc/transport/connection-end.ts";
+import {
+  announceEnd,
+  type Connection,
+  STREAMS_PER_CONNECTION_MAX,
+} from "../../src/extproc/transport/connection-end.ts";
 import { decodeProcessingRequest } from "../../src/wire/ext-proc/request-decoder.ts";
 import {
   encodeHeadersResponse,
@@ -22,8 +26,11 @@ export interface BareServer {
 export interface BareServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
-  /** Tells clients to open a new connection now and then, as a picker does: Node takes 1,000 resets of one. */
-  readonly limitsStreams: boolean;
+  /**
+   * After so many a client is told to open a new connection: a picker's limit when absent, since Node takes 1,000 resets
+   * of one.
+   */
+  readonly streamsPerConnectionMax?: number;
 }
 
 const PROCESS_METHOD = {
@@ -55,7 +62,8 @@ const REQUEST_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("request");
 const RESPONSE_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("response");
 
 /** Listens on the loopback interface. */
-export async function startBareServer({ port, limitsStreams }: BareServerOptions): Promise<BareServer> {
+export async function startBareServer(options: BareServerOptions): Promise<BareServer> {
+  const { port, streamsPerConnectionMax = STREAMS_PER_CONNECTION_MAX } = options;
   const grpcServer = new Server({
     "grpc.max_receive_message_length": -1,
     "grpc-node.max_session_memory": Number.MAX_SAFE_INTEGER,
@@ -66,7 +74,7 @@ export async function startBareServer({ port, limitsStreams }: BareServerOptions
   const [http2Server] = [...http2Servers.keys()];
   const listener = createServer({ noDelay: true }, (socket) => {
     http2Server?.once("session", (session: ServerHttp2Session) => {
-      if (limitsStreams) limitStreams({ socket, session });
+      limitStreams({ socket, session }, streamsPerConnectionMax);
     });
     injector.injectConnection(socket);
   });
@@ -83,6 +91,13 @@ export async function startBareServer({ port, limitsStreams }: BareServerOptions
       await closed;
     },
   };
+}
+
+function limitStreams(connection: Connection, streamsMax: number): void {
+  let streamCount = 0;
+  connection.session.on("stream", () => {
+    if (++streamCount === streamsMax) announceEnd(connection, () => undefined);
+  });
 }
 
 function serve(call: ServerDuplexStream<Buffer, Buffer>): void {

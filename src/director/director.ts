@@ -1,7 +1,8 @@
 /** The director of a shard: opens requests and holds what all of them use. */
 import { selectParser } from "../parsing/parser.ts";
 import type { DirectorContext } from "./context.ts";
-import { InferenceRequest, type RequestOptions } from "./request.ts";
+import { InferenceRequest } from "./request.ts";
+import type { RequestOptions } from "./request-options.ts";
 
 export class Director {
   readonly #context: DirectorContext;

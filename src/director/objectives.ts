@@ -5,7 +5,7 @@
 import type { Objective } from "../framework/objective.ts";
 
 /** Priority of a request whose objective is not known, or that names none: the Go picker's. */
-export const PRIORITY_DEFAULT = 0;
+const PRIORITY_DEFAULT = 0;
 
 export class ObjectiveTable {
   #priorities: ReadonlyMap<string, number> = new Map();

@@ -43,5 +43,5 @@ function checkParsed(given: unknown): ParsedRequest {
   }
   if (isStream !== undefined && typeof isStream !== "boolean")
     throw new BadResult("parse returned an isStream that is neither true nor false");
-  return given as ParsedRequest;
+  return given;
 }

@@ -13,37 +13,20 @@ import { agentIdentity } from "../framework/attributes.ts";
 import type { HeaderChange } from "../framework/request.ts";
 import type { ParserDefinition } from "../parsing/parser.ts";
 import type { Pick, PickRequest, ScoredCandidate } from "../wasm/shard-memory.ts";
-import { NamedCandidates } from "./candidates.ts";
+import { admit } from "./admission.ts";
 import type { DirectorContext, TerminationCause } from "./context.ts";
 import { kernelStages } from "./custom-stages.ts";
 import type { Decision, QueuedPick } from "./decision-queue.ts";
 import { PluginRun } from "./plugin-run.ts";
 import type { HeldPolicy } from "./policy-set.ts";
 import { type BodyEdit, type BodyPlace, RequestBody } from "./request-body.ts";
-import type { RequestMeter, TraceCarrier } from "./request-metrics.ts";
+import type { RequestMeter } from "./request-metrics.ts";
+import type { RequestOptions } from "./request-options.ts";
 import { type HeaderLookup, PluginRequest } from "./request-view.ts";
 import { type ResponseHeaders, ResponseObserver } from "./response.ts";
 import { type Scheduled, schedule } from "./schedule.ts";
 
 export type { BodyEdit, BodyPlace } from "./request-body.ts";
-
-/** What the headers say of a request. */
-export interface RequestOptions {
-  readonly requestId: string;
-  readonly path: string;
-  /** The request has no body: it is routed, but counted in no metric, as in the Go picker. */
-  readonly isBodyless?: boolean;
-  /** Model to send the request on under; as in the body when absent. */
-  readonly rewriteModelTo?: string | undefined;
-  /** Name of its objective, which gives it a priority. */
-  readonly objective?: string | undefined;
-  readonly fairnessId?: string | undefined;
-  /** The client wants an endpoint that holds some of the prompt, or none. */
-  readonly wantsCached?: boolean | undefined;
-  /** Headers that plugins of the policy read. */
-  readonly header?: HeaderLookup | undefined;
-  readonly trace?: TraceCarrier | undefined;
-}
 
 export interface Routed {
   readonly pick: Pick;
@@ -59,7 +42,7 @@ export interface Routed {
 export type Outcome = Routed | EppError;
 
 /** Fairness id of a request that has none: the Go picker's. */
-export const FAIRNESS_ID_DEFAULT = "default-flow";
+const FAIRNESS_ID_DEFAULT = "default-flow";
 
 type State = "receiving" | "deciding" | "routed" | "refused" | "finished";
 
@@ -129,7 +112,7 @@ export class InferenceRequest {
     this.#addresses = addresses;
     const fault = this.#body.read();
     this.#identify();
-    const refusal = fault ?? this.#admit();
+    const refusal = fault ?? (this.#plugins !== undefined || this.#priority < 0 ? this.#admit() : undefined);
     if (refusal !== undefined) {
       answer(this.#refuse(refusal));
       return;
@@ -231,24 +214,17 @@ export class InferenceRequest {
     });
   }
 
-  /** Admission in the Go picker's order: saturation, candidates, producers, admitters. */
   #admit(): EppError | undefined {
-    const shed = this.#priority < 0 ? this.#shed() : undefined;
-    if (shed !== undefined || this.#plugins === undefined || !this.#plugins.looksAhead) return shed;
     const { memory, clock, fleet } = this.#context;
-    let candidates: NamedCandidates | undefined;
-    const look = (): NamedCandidates =>
-      (candidates ??= new NamedCandidates(memory.look(this.#lookRequest(), clock.nowMs()), fleet, (slot) =>
-        memory.hostPort(slot),
-      ));
-    this.#plugins.produce(look);
-    const pool = { policy: this.#policy.number, addresses: this.#addresses };
-    return this.#plugins.admit({
-      get endpointCount() {
-        return look().count;
-      },
-      meanUtilization: (queueDepthRequests, kvCacheUsageFraction) =>
-        memory.meanUtilization(pool, clock.nowMs(), { queueDepthRequests, kvCacheUsageFraction }),
+    return admit({
+      memory,
+      clock,
+      fleet,
+      policy: this.#policy.number,
+      window: this.#body.window,
+      addresses: this.#addresses,
+      priority: this.#priority,
+      plugins: this.#plugins,
     });
   }
 
@@ -270,15 +246,6 @@ export class InferenceRequest {
       fairnessId,
       priority: this.#priority,
     });
-  }
-
-  /** A request that may be shed passes only while the pool has room. An empty pool is not a full one. */
-  #shed(): EppError | undefined {
-    const { memory, clock } = this.#context;
-    const nowMs = clock.nowMs();
-    const isFull = memory.poolSaturation({ policy: this.#policy.number, addresses: this.#addresses }, nowMs) >= 1;
-    if (!isFull || memory.look(this.#lookRequest(), nowMs).count === 0) return undefined;
-    return new EppError("ResourceExhausted", "system saturated, sheddable request dropped");
   }
 
   #queuedPick(profile: number): QueuedPick {
@@ -313,12 +280,6 @@ export class InferenceRequest {
       masks: this.#plugins.masks(compiledProfile),
       sessions: this.#plugins.sessions(compiledProfile),
     };
-  }
-
-  /** To look at the candidates: decides nothing, so it draws nothing. */
-  #lookRequest(): PickRequest {
-    const { number: policy } = this.#policy;
-    return { window: this.#body.window, policy, seedLow: 0, seedHigh: 0, addresses: this.#addresses };
   }
 
   #onScheduled(scheduled: Scheduled, completedAtMs: number, answer: (outcome: Outcome) => void): void {

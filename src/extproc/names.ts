@@ -15,7 +15,7 @@ export const DESTINATION_ENDPOINT_SERVED = "x-gateway-destination-endpoint-serve
 /** Request headers: the model to send the request on under. The first name is the present one. */
 export const MODEL_NAME_REWRITE = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
 
-/** Request headers: the name of the objective, which gives a request its priority. The first name is the present one. */
+/** Request headers: the name of the objective, which gives a request its priority. The first is the present one. */
 export const OBJECTIVE = ["x-llm-d-inference-objective", "x-gateway-inference-objective"] as const;
 
 /** Request headers: whose request it is, for fairness between them. */

@@ -135,8 +135,8 @@ export interface ProfileHandler {
     results: ReadonlyMap<string, ProfileResult | undefined>,
   ): readonly string[];
   /**
-   * Whether a profile's pick is taken to hold the prompt from then on. Absent: all are; false for profiles whose servers
-   * do not compute the prompt, like those that only encode images.
+   * Whether a profile's pick is taken to hold the prompt from then on. Absent: all are; false for profiles whose
+   * servers do not compute the prompt, like those that only encode images.
    */
   recordsPrompt?(profileName: string): boolean;
   /** The result that is the answer, and what the server is told besides. */

@@ -13,7 +13,7 @@ import type { DataNeeds, Facet, Plugin, PluginDefinition } from "./plugin.ts";
 import { MODULE_TYPE, type PluginRegistry } from "./registry.ts";
 
 /** What a user's module may be. */
-export const USER_FACETS: readonly Facet[] = ["filter", "scorer", "picker", "producer", "admitter", "hook", "parser"];
+const USER_FACETS: readonly Facet[] = ["filter", "scorer", "picker", "producer", "admitter", "hook", "parser"];
 
 /** Longest time that one call may be given. A request waits for each of them. */
 const BUDGET_MS_MAX = 1_000;
@@ -121,7 +121,7 @@ function readDefinition(exported: unknown, budgetMs: number, fail: (what: string
     ...(produces && { produces: ({ own }) => produces.call(given, own) }),
     create: ({ own }, context) => createChecked(given, own, context),
   };
-  return definition as unknown as PluginDefinition;
+  return definition as PluginDefinition;
 }
 
 function checkShape(exported: unknown, fail: (what: string) => ConfigError): UserDefinition {
@@ -205,7 +205,7 @@ function createChecked(
     throw new ConfigError(`create of "${given.type}" returned no ${wanted}, though "facets" names ${facet}`);
   }
   checkPlugin(plugin, given.type);
-  return plugin as Plugin;
+  return plugin;
 }
 
 function checkPlugin(plugin: Record<string, unknown>, type: string): void {

@@ -1,6 +1,6 @@
 /**
- * Takes the shape of the prefix cache from what the engines report of theirs: the block size from the first endpoint, in
- * the order of the fleet, that reports one, and for each endpoint how many such blocks it can hold. On the control
+ * Takes the shape of the prefix cache from what the engines report of theirs: the block size from the first endpoint,
+ * in the order of the fleet, that reports one, and for each endpoint how many such blocks it can hold. On the control
  * thread.
  */
 import { TOKEN_SIZE_BYTES } from "../config/defaults.ts";

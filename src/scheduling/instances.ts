@@ -141,7 +141,7 @@ function create(
 }
 
 /** `plugins[2]` */
-export function placeOf(path: ConfigError["path"]): string {
+function placeOf(path: ConfigError["path"]): string {
   if (path === undefined) return "plugins";
   return path.map((key, index) => (typeof key === "number" ? `[${key}]` : index === 0 ? key : `.${key}`)).join("");
 }

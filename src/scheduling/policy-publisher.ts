@@ -10,12 +10,7 @@ import type { ColumnSource } from "../framework/programs.ts";
 import { layout } from "../wasm/layout.ts";
 import type { PolicyProgram, PolicyTable } from "../wasm/policies.ts";
 import type { CompiledPolicy } from "./compiled-policy.ts";
-import {
-  ColumnNumbers,
-  type LabelledEndpoint,
-  type PolicyResources,
-  type ResourcedPolicy,
-} from "./policy-resources.ts";
+import type { ColumnNumbers, LabelledEndpoint, PolicyResources, ResourcedPolicy } from "./policy-resources.ts";
 
 /** Time until numbers that requests hold are tried again. Requests end by themselves; a second is soon enough. */
 const RETRY_MS = 1_000;
@@ -88,8 +83,8 @@ export class PolicyPublisher {
   }
 
   /**
-   * Takes the policy for the next one and returns its version; `advance` publishes it. Throws a ConfigError, and changes
-   * nothing, when its columns find no room.
+   * Takes the policy for the next one and returns its version; `advance` publishes it. Throws a ConfigError, and
+   * changes nothing, when its columns find no room.
    */
   propose(compiled: CompiledPolicy, tuning: ProgramTuning = {}): number {
     const keys = compiled.columns.map(({ key }) => key);

@@ -30,8 +30,8 @@ export interface CompileOptions extends InstanceContext {
   readonly timerOf?: (plugin: TimedPlugin) => PluginTimer;
 }
 
-/** A thread that calls no plugin: it only wants the program. */
-const NOT_CALLED: CompileOptions = {
+/** For a thread that calls no plugin: it only wants the program. */
+export const PROGRAM_ONLY: CompileOptions = {
   nowMs: () => 0,
   random: () => 0,
   onWarning: () => undefined,
@@ -46,7 +46,7 @@ const NO_PREFIX_CACHE = { blockSizeTokens: 64, blocksMax: 1 };
 export function compilePolicy(
   config: PolicyConfig,
   registry: PluginRegistry,
-  options: CompileOptions = NOT_CALLED,
+  options: CompileOptions = PROGRAM_ONLY,
 ): CompiledPolicy {
   const created = createPlugins(config.plugins, registry, options);
   const plugins = [...created.byName.values()];

@@ -101,7 +101,7 @@ export class ResourceNumbers {
 }
 
 /** Columns from labels are their plugin's own; attributes are known by who produces them. */
-export function columnKey(plugin: string, source: ColumnSource): string {
+function columnKey(plugin: string, source: ColumnSource): string {
   return source.kind === "labels" ? `label:${plugin}/${source.name}` : attributeKey(source.producer, source.attribute);
 }
 

@@ -29,6 +29,8 @@ export class MetricsReader implements AnswerReader {
   }
 
   readonly onBody = (bytes: Buffer, from: number, end: number): void => {
+    // A window that comes free later would have missed the beginning.
+    if (this.#isWithoutWindow) return;
     this.#window ??= this.#scanner.begin(this.table.number);
     if (this.#window === undefined) this.#isWithoutWindow = true;
     else this.#scanner.feed(this.#window, bytes, from, end);

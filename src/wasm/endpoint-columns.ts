@@ -30,6 +30,7 @@ export class EndpointColumns {
   readonly #laneLimit: Int32Array;
   readonly #attributes: Float64Array;
   readonly #coldPicks: BigUint64Array;
+  readonly #namesVersion: Int32Array;
   readonly #names: readonly Int32Array[];
 
   constructor(memory: WebAssembly.Memory) {
@@ -49,6 +50,7 @@ export class EndpointColumns {
     this.#laneLimit = new Int32Array(buffer, layout.COLUMN_LANE_LIMIT, slots);
     this.#attributes = new Float64Array(buffer, layout.ATTRIBUTES, slots * layout.ATTRIBUTES_MAX);
     this.#coldPicks = new BigUint64Array(buffer, layout.COLD_PICK_NUMBERS, slots);
+    this.#namesVersion = new Int32Array(buffer, layout.ENDPOINT_NAMES_VERSION, 1);
     this.#names = [layout.ADAPTERS, layout.SERVED_MODELS].map(
       (tables) => new Int32Array(buffer, tables, (slots * layout.ENDPOINT_NAMES_STRIDE) / 4),
     );
@@ -131,11 +133,9 @@ export class EndpointColumns {
       this.#attributes[column * layout.ENDPOINTS_MAX + slot] = Number.NaN;
     }
     const head = (slot * layout.ENDPOINT_NAMES_STRIDE) / 4;
-    for (const names of this.#names) {
-      Atomics.add(names, head + layout.ENDPOINT_NAMES_VERSION / 4, 1);
-      names[head + layout.ENDPOINT_NAMES_FLAGS / 4] = 0;
-      Atomics.add(names, head + layout.ENDPOINT_NAMES_VERSION / 4, 1);
-    }
+    Atomics.add(this.#namesVersion, 0, 1);
+    for (const names of this.#names) names[head + layout.ENDPOINT_NAMES_FLAGS / 4] = 0;
+    Atomics.add(this.#namesVersion, 0, 1);
   }
 
   #change(write: () => void): void {

@@ -18,7 +18,7 @@ type Entry = readonly [name: string, state: number];
 
 export class EndpointNames {
   readonly #view: DataView;
-  readonly #words: Int32Array;
+  readonly #version: Int32Array;
   readonly #hashes: NameHashes;
   /** What stands in the tables, by table and slot, so that an unchanged scrape costs no write. */
   readonly #written = new Map<number, string>();
@@ -26,7 +26,7 @@ export class EndpointNames {
 
   constructor(memory: WebAssembly.Memory, kernel: Kernel) {
     this.#view = new DataView(memory.buffer);
-    this.#words = new Int32Array(memory.buffer);
+    this.#version = new Int32Array(memory.buffer, layout.ENDPOINT_NAMES_VERSION, 1);
     this.#hashes = new NameHashes(memory, kernel);
   }
 
@@ -71,13 +71,13 @@ export class EndpointNames {
     const hashes = kept.map(([name, state]) => ({ hash: this.#hashes.hash(name), state }));
     const table = tables + slot * layout.ENDPOINT_NAMES_STRIDE;
     const cut = kept.length < entries.length ? layout.ENDPOINT_NAMES_CUT : 0;
-    Atomics.add(this.#words, (table + layout.ENDPOINT_NAMES_VERSION) / 4, 1);
+    Atomics.add(this.#version, 0, 1);
     this.#view.setUint32(table + layout.ENDPOINT_NAMES_COUNT, hashes.length, true);
     this.#view.setUint32(table + layout.ENDPOINT_NAMES_FLAGS, flags | cut, true);
     for (const [index, { hash, state }] of hashes.entries()) {
       const entry = (hash & ~3n) | BigInt(state);
       this.#view.setBigUint64(table + layout.ENDPOINT_NAMES_HASHES + index * 8, entry, true);
     }
-    Atomics.add(this.#words, (table + layout.ENDPOINT_NAMES_VERSION) / 4, 1);
+    Atomics.add(this.#version, 0, 1);
   }
 }

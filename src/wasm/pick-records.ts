@@ -36,6 +36,8 @@ export interface PickRequest {
    * not compute it).
    */
   readonly recordsPrompt?: boolean | undefined;
+  /** False for further profiles of a request, so that it counts as one request. */
+  readonly countsRequest?: boolean | undefined;
 }
 
 export interface Pick {
@@ -102,9 +104,16 @@ export class PickRecords {
     this.#view.setUint32(at + layout.PICK_SEED_HIGH, request.seedHigh, true);
     let flags = this.#writeAllowed(at, request.addresses);
     if (request.recordsPrompt !== false) flags |= layout.PICK_RECORDS;
+    if (request.countsRequest !== false) flags |= layout.PICK_COUNTS;
     if (request.sessions !== undefined) flags |= this.#writeSessions(at, request.sessions);
     if (request.masks !== undefined) flags |= this.#writeMasks(at, request.masks);
     this.#view.setUint32(at + layout.PICK_FLAGS, flags, true);
+  }
+
+  /** Makes the request of record 0 a mere look at its candidates, which counts nothing. */
+  markLook(): void {
+    const flags = this.#view.getUint32(layout.PICK_FLAGS, true);
+    this.#view.setUint32(layout.PICK_FLAGS, flags | layout.PICK_LOOKS, true);
   }
 
   /** Limits record 0 to these addresses, for questions about the pool of a request. */

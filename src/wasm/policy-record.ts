@@ -69,12 +69,18 @@ function writeProfile(view: DataView, base: number, profile: ProfileProgram): vo
   view.setUint32(base + layout.PROFILE_TARGETS_MAX, profile.targetsMax, true);
   view.setUint32(base + layout.PROFILE_FILTER_COUNT, filters.length, true);
   view.setUint32(base + layout.PROFILE_SCORER_COUNT, scorers.length, true);
+  view.setUint32(base + layout.PROFILE_IS_STAGED, isStaged(profile) ? 1 : 0, true);
   for (const [index, filter] of filters.entries()) {
     writeProgram(view, base + layout.PROFILE_FILTERS + index * layout.PROGRAM_STRIDE, filter);
   }
   for (const [index, { program, weight }] of scorers.entries()) {
     writeProgram(view, base + layout.PROFILE_SCORERS + index * layout.PROGRAM_STRIDE, program, weight);
   }
+}
+
+function isStaged({ filters, scorers, picker }: ProfileProgram): boolean {
+  if (picker === layout.PICKER_CUSTOM || filters.some(({ op }) => op === layout.FILTER_CUSTOM)) return true;
+  return scorers.some(({ program }) => program.op === layout.SCORER_CUSTOM);
 }
 
 function writeProgram(view: DataView, at: number, program: KernelProgram, weight = 1): void {

@@ -40,6 +40,12 @@ export interface ScoredCandidate {
   readonly total: number;
 }
 
+/** A profile of a policy, by their numbers; the first one when `profile` is absent. */
+export interface ProfileRequest {
+  readonly policy: number;
+  readonly profile?: number | undefined;
+}
+
 /** The endpoints of a policy that a request may use. */
 export interface PoolRequest {
   readonly policy: number;
@@ -176,11 +182,19 @@ export class ShardMemory {
    */
   decide(requests: readonly PickRequest[], nowMs: number, options: { readonly withScores: boolean }): Decided[] {
     assert(requests.length <= layout.PICKS_MAX, `${requests.length} picks in one batch`);
-    for (const [index, request] of requests.entries()) this.#picks.write(index, request);
+    for (const [index, request] of requests.entries()) {
+      assert(!this.isStaged(request), "a profile with custom parts in a batch");
+      this.#picks.write(index, request);
+    }
     this.#kernel.decideBatch(this.#shard, requests.length, nowMs);
     return requests.map((request, index) =>
       this.#picks.read(index, options.withScores ? this.#scorerCount(request) : 0),
     );
+  }
+
+  /** Whether a profile has custom parts: then it goes through `decideStaged`. */
+  isStaged(request: ProfileRequest): boolean {
+    return this.#view.getUint32(this.#profile(request) + layout.PROFILE_IS_STAGED, true) !== 0;
   }
 
   /** Decides one request step by step, with the parts of its profile that are in TypeScript. */
@@ -198,6 +212,7 @@ export class ShardMemory {
   /** The candidates of a request before any filter, for plugins that run before it is scheduled. Decides nothing. */
   look(request: PickRequest, nowMs: number): CandidateColumns {
     this.#picks.write(0, request);
+    this.#picks.markLook();
     this.#staged.begin(nowMs);
     return this.#staged.candidates;
   }
@@ -278,7 +293,7 @@ export class ShardMemory {
   }
 
   /** Where the profile of a request stands. */
-  #profile({ policy, profile = 0 }: PickRequest): number {
+  #profile({ policy, profile = 0 }: ProfileRequest): number {
     const first = layout.POLICIES + policy * layout.POLICY_STRIDE + layout.POLICY_PROFILES;
     return first + profile * layout.PROFILE_STRIDE;
   }

@@ -75,6 +75,7 @@ describe.each(scheduling.map((definition) => [definition.type, definition] as co
 
   it("is what its facets say, and nothing else", () => {
     const plugin = createPlugin(definition, parameters);
+    expect.hasAssertions();
     for (const [facet, part] of Object.entries(PARTS)) {
       const isNamed = definition.facets.includes(facet as Facet);
       // A context-length filter is one only when it is told to be.

@@ -5,7 +5,7 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { startBareServer } from "../../bench/load/bare-server.ts";
+import { type BareServerOptions, startBareServer } from "../../bench/load/bare-server.ts";
 import { makeScripts, type ScriptOptions } from "../../bench/load/exchange-script.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "../../bench/load/load-run.ts";
 import { probe } from "../../bench/load/probe.ts";
@@ -16,6 +16,7 @@ import { encodeImmediateResponse } from "../../src/wire/ext-proc/response-encode
 import { GrpcFrameReader } from "../../src/wire/grpc-frame.ts";
 import { closeEpps, startTestEpp } from "../support/epp.ts";
 import { addressesOf, closeSimulators, startSimulators } from "../support/fleet-of-simulators.ts";
+import { startPickerProgram } from "../support/picker-program.ts";
 import { endPrograms, runProgram } from "../support/programs.ts";
 import { bodyOf, pickEndpoint, type Script, startScriptedPicker } from "../support/scripted-ext-proc.ts";
 
@@ -28,8 +29,8 @@ afterEach(async () => {
   await closeSimulators();
 });
 
-async function bareServer(limitsStreams = true): Promise<number> {
-  const server = await startBareServer({ port: 0, limitsStreams });
+async function bareServer(options: Partial<BareServerOptions> = {}): Promise<number> {
+  const server = await startBareServer({ port: 0, ...options });
   closers.push(() => server.close());
   return server.port;
 }
@@ -64,7 +65,7 @@ describe("driving the bare server", () => {
   it.each(["reset", "half-close"] as const)("every exchange is complete when streams end by %s", async (ending) => {
     const result = await load(await bareServer(), { ending });
     expect(result.errors).toEqual({});
-    expect(result.completedCount).toBeGreaterThan(50);
+    expect(result.completedCount).toBeGreaterThan(0);
     expect(result.pick.samples).toBeGreaterThanOrEqual(result.completedCount);
     // All but those of exchanges that were open at either end.
     expect(Math.abs(result.chunkCount - SCRIPT.chunkCount * result.completedCount)).toBeLessThanOrEqual(2 * 8);
@@ -86,13 +87,13 @@ describe("driving the bare server", () => {
     const result = await load(await bareServer(), { pace: { kind: "open", ratePerSecond }, durationMs: 1_000 });
     expect(result.errors).toEqual({});
     expect(result.offeredPerSecond).toBe(ratePerSecond);
-    // Arrivals are random: 400 ± 5 standard deviations.
-    expect(result.generator.lag.samples).toBeGreaterThan(300);
-    expect(result.generator.lag.samples).toBeLessThan(500);
+    // Arrivals are random: the mean, and 5 standard deviations.
+    const mean = (ratePerSecond * result.durationMs) / 1_000;
+    expect(Math.abs(result.generator.lag.samples - mean)).toBeLessThan(5 * Math.sqrt(mean));
   });
 
   it("connections that are given up are replaced, and no exchange is lost with them", async () => {
-    const result = await load(await bareServer(), { pace: { kind: "closed", concurrency: 32 }, durationMs: 1_500 });
+    const result = await load(await bareServer({ streamsPerConnectionMax: 5 }));
     expect(result.errors).toEqual({});
     expect(result.connectionCount).toBeGreaterThan(0);
   });
@@ -103,8 +104,18 @@ describe("driving a picker", () => {
     const epp = await startTestEpp(addressesOf(await startSimulators(3)));
     const result = await load(epp.grpcPort, { ending: "half-close" });
     expect(result.errors).toEqual({});
-    expect(result.completedCount).toBeGreaterThan(20);
+    expect(result.completedCount).toBeGreaterThan(0);
     expect(epp.decisionLines.length).toBeGreaterThanOrEqual(result.completedCount);
+  });
+
+  it("one that speaks TLS, with a certificate that nobody knows, is driven and probed as well", async () => {
+    const picker = await startPickerProgram(addressesOf(await startSimulators(1)), ["--secure-serving=true"]);
+    const target = { host: "127.0.0.1", port: picker.grpcPort, isTls: true };
+    const { destination } = await probe({ ...probeOptions(picker.grpcPort), target }, systemClock);
+    expect(destination).toMatch(/^127\.0\.0\.1:\d+$/);
+    const result = await load(picker.grpcPort, { target, script: { ...SCRIPT, bodySize: 220_000 } });
+    expect(result.errors).toEqual({});
+    expect(result.completedCount).toBeGreaterThan(0);
   });
 
   it("what it hears is what was scripted: no two prompts are equal, and each group shares its prefix", async () => {
@@ -152,11 +163,11 @@ describe("driving a picker", () => {
     expect(Object.keys(without.errors)).toEqual(["stream ended before the response was answered"]);
     const aware = await load(picker.port, { mayEndAfterPick: true });
     expect(aware.errors).toEqual({});
-    expect(aware.completedCount).toBeGreaterThan(10);
+    expect(aware.completedCount).toBeGreaterThan(0);
   });
 
   it("a port where nobody listens is an error", async () => {
-    const server = await startBareServer({ port: 0, limitsStreams: true });
+    const server = await startBareServer({ port: 0 });
     await server.close();
     await expect(load(server.port)).rejects.toThrow("no connection to 127.0.0.1");
     await expect(probe(probeOptions(server.port), systemClock)).rejects.toThrow("ECONNREFUSED");

@@ -7,6 +7,8 @@ import { chatBody } from "../support/ext-proc-messages.ts";
 import { addressesOf, closeSimulators, startSimulators } from "../support/fleet-of-simulators.ts";
 import { readMetric } from "../support/metrics.ts";
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { startPickerProgram } from "../support/picker-program.ts";
+import { endPrograms } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
 const clients: ExtProcClient[] = [];
@@ -15,6 +17,7 @@ const receivers: OtlpReceiver[] = [];
 afterEach(async () => {
   vi.unstubAllEnvs();
   for (const client of clients.splice(0)) client.close();
+  await endPrograms();
   await closeEpps();
   await closeSimulators();
   for (const receiver of receivers.splice(0)) receiver.close();
@@ -94,6 +97,27 @@ describe("traces", () => {
     expect(answer.headers["traceparent"]).toBe(`00-${request?.traceId}-${request?.spanId}-01`);
   });
 
+  it("tell of the response: status, first byte, tokens", async () => {
+    const { client, receiver } = await startBed(ALWAYS);
+    const stream = client.open();
+    await stream.ask(chatBody("Which bird?"), { more: SAMPLED });
+    const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 };
+    stream.send(
+      { kind: "responseHeaders", headers: [{ name: ":status", value: "200" }] },
+      { kind: "responseBody", body: Buffer.from('{"choices":[],') },
+      { kind: "responseBody", body: Buffer.from(`"usage":${JSON.stringify(usage)}}`), endOfStream: true },
+    );
+    stream.halfClose();
+    await stream.ended;
+    const request = (await received(receiver, 3)).get("gateway.request");
+    expect(request?.attributes).toMatchObject({
+      "http.response.status_code": 200,
+      "gen_ai.usage.input_tokens": 3,
+      "gen_ai.usage.output_tokens": 5,
+    });
+    expect(request?.events).toEqual(["first response bytes"]);
+  });
+
   it("tell that a request was refused, and why", async () => {
     const { client, receiver } = await startBed(ALWAYS);
     await client.ask(Buffer.from("You are a bird."), { more: SAMPLED });
@@ -136,5 +160,36 @@ describe("traces", () => {
     await client.ask(chatBody("Which bird?"), { more: SAMPLED });
     await epp.close(1_000);
     expect(receiver.spans).toHaveLength(3);
+  });
+});
+
+describe("the program", () => {
+  const EVERY = { OTEL_TRACES_EXPORTER: "console", OTEL_TRACES_SAMPLER: "always_on", OTEL_BSP_SCHEDULE_DELAY: "20" };
+
+  /** Standard output of a picker that has picked once and was told to end. */
+  async function outputOf(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> {
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    const { grpcPort, program } = await startPickerProgram(addressesOf(await startSimulators(1)), args);
+    const client = new ExtProcClient(grpcPort);
+    clients.push(client);
+    expect((await client.ask(chatBody("Which bird?"), { more: SAMPLED })).kind).toBe("routed");
+    client.close();
+    program.signal("SIGTERM");
+    expect(await program.ended).toBe(0);
+    return program.output.join("\n");
+  }
+
+  it("prints spans where the environment asks for the console", async () => {
+    const output = await outputOf([], EVERY);
+    for (const name of ["gateway.request", "gateway.request_orchestration", "run_scheduler_profile"]) {
+      expect(output).toContain(`name: '${name}'`);
+    }
+  });
+
+  it.each([
+    ["nothing is asked for", [], {}],
+    ["--tracing=false", ["--tracing=false"], EVERY],
+  ])("prints none with %s", async (_name, args, environment) => {
+    expect(await outputOf(args, environment)).toBe("");
   });
 });

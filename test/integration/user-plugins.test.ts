@@ -1,4 +1,4 @@
-/** Plugins of users in the program as it is built: the worked example, modules that cannot be used, and failing ones. */
+/** Plugins of users in the program as built: the worked example, modules that cannot be used, and failing ones. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -64,6 +64,9 @@ function moduleConfig(text: string | undefined, parameters = ""): { readonly con
   return { config, file };
 }
 
+const scorerModule = (create: string, more = ""): string =>
+  `export default { type: "own", facets: ["scorer"], ${more} ${create} };`;
+
 const from = (region: string) => ({ more: [{ name: "x-client-region", value: region }] });
 
 describe("the example of a plugin of one's own", () => {
@@ -114,7 +117,7 @@ describe("a module that cannot be used ends the program at once, with its place 
     },
     {
       name: "parameters that it does not take",
-      text: 'export default { type: "own", facets: ["scorer"], parameters() { throw new Error("no colour"); }, create() {} };',
+      text: scorerModule("create() {}", 'parameters() { throw new Error("no colour"); },'),
       says: ["no colour"],
     },
   ])("$name", async ({ text, says }) => {
@@ -127,9 +130,9 @@ describe("a module that cannot be used ends the program at once, with its place 
 });
 
 describe("a plugin that fails while requests come", () => {
-  it("is left out, named in a log line, and rests when it keeps failing; requests are served all the while", async () => {
+  it("is left out, named in a log line, and rests when it keeps failing; requests are served", async () => {
     const { config } = moduleConfig(
-      'export default { type: "own", facets: ["scorer"], create: () => ({ scorer: { score() { throw new Error("no luck"); } } }) };',
+      scorerModule('create: () => ({ scorer: { score() { throw new Error("no luck"); } } })'),
     );
     const { client, program } = await startPicker(["--config-file", config]);
     for (let count = 0; count < 12; count++) {
@@ -144,7 +147,7 @@ describe("a plugin that fails while requests come", () => {
   it("that takes longer than its budget is left out", async () => {
     const slow = "const end = performance.now() + 20; while (performance.now() < end);";
     const { config } = moduleConfig(
-      `export default { type: "own", facets: ["scorer"], create: () => ({ scorer: { score(r, c, s) { ${slow} s.fill(1); } } }) };`,
+      scorerModule(`create: () => ({ scorer: { score(request, candidates, scores) { ${slow} scores.fill(1); } } })`),
       ", budgetMs: 5",
     );
     const { client, program } = await startPicker(["--config-file", config]);

@@ -51,7 +51,7 @@ export function testPlugin(
     facets,
     stability: "stable",
     summary: "A test's plugin.",
-    parameters: z.record(z.string(), z.unknown()) as z.ZodType<unknown>,
+    parameters: z.record(z.string(), z.unknown()) as z.ZodType,
     create: (parameters, context) => create(parameters as Record<string, unknown>, context),
     ...more,
   };

@@ -111,7 +111,7 @@ function testControl(
           reports: new PluginReports({ clock, send }),
           parserNames: DEFAULT_PARSER_TYPES,
           timerOf: () => () => undefined,
-        } as ConstructorParameters<typeof PolicyLoader>[0]);
+        });
         states.push(await ShardState.open({ ...control.beginning(shard), objectives: [] }, { memory, loader, send }));
       }
       for (const queue of held) queue.length = 0;
@@ -261,7 +261,7 @@ describe("what follows from the fleet", () => {
     return [...slots].sort();
   }
 
-  it("labels are seen by filters and columns: of endpoints before, after and with other labels than at first", async () => {
+  it("labels are seen by filters and columns: of endpoints before, after, and when they change", async () => {
     const test = testControl();
     test.endpoints.replaceAll([spec("1", prefill)]);
     test.control.replace(FILTERED, test.registry);

@@ -1,7 +1,7 @@
 /**
- * The objectives file: `{objectives: [{name, priority}]}`, or InferenceObjective objects as Kubernetes has them, or both
- * in several documents. Read once at start, where a fault is an error, and again whenever it changes, where a fault
- * leaves the priorities as they are.
+ * The objectives file: `{objectives: [{name, priority}]}`, or InferenceObjective objects as Kubernetes has them, or
+ * both in several documents. Read once at start, where a fault is an error, and again whenever it changes, where a
+ * fault leaves the priorities as they are.
  */
 import { readFileSync, statSync } from "node:fs";
 import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";

@@ -1,6 +1,7 @@
 /** What a pick charges, for prompts of one part and of several, and how it is returned. */
 import { describe, expect, it } from "vitest";
 import { SharedCounters } from "../../../src/wasm/counters.ts";
+import { layout } from "../../../src/wasm/layout.ts";
 import { BLOCK_SIZE, endpoint, type PolicyChanges, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { promptKeys, userText } from "../../support/prompt-keys.ts";
@@ -108,6 +109,20 @@ describe.each(KERNEL_BUILDS)("returned charges (%s build)", (build) => {
     fleet.pick(fleet.scan(promptOf(1_000)));
     fleet.kernel.resetShard(0);
     expect(inFlight(fleet)).toEqual({ requests: 0, tokens: 0 });
+  });
+});
+
+describe.each(KERNEL_BUILDS)("counted requests (%s build)", (build) => {
+  it("a further profile of a request charges, and does not count as another request", () => {
+    const fleet = fleetOf(build);
+    const window = fleet.scan(promptOf(1_000));
+    fleet.decide([fleet.request(window), { ...fleet.request(window), countsRequest: false }]);
+    const counters = new SharedCounters(fleet.memory, fleet.kernel);
+    expect(counters.shards(layout.SHARD_COUNTER_PICKS)).toBe(1);
+    expect(counters.shards(layout.SHARD_COUNTER_PROMPT_BLOCKS)).toBe(4);
+    expect(counters.shards(layout.SHARD_COUNTER_MATCHED_BLOCKS)).toBe(0);
+    expect(counters.nameRequests(0)).toBe(1);
+    expect(counters.inFlightRequests(0)).toBe(2);
   });
 });
 

@@ -228,11 +228,23 @@ describe.each(KERNEL_BUILDS)("custom parts (%s build)", (build) => {
     expect(() => decideStaged(fleet, {})).toThrow("custom filter");
   });
 
+  it("a profile with custom parts is refused in a batch", () => {
+    const fleet = testFleet(build, endpoints, [CUSTOM_SCORER]);
+    expect(() => fleet.decide([fleet.request()])).toThrow("custom parts in a batch");
+    const others = [{ filters: [CUSTOM_FILTER] }, { picker: PICKER_OPS.custom }, {}];
+    const staged = others.map((policy) => fleet.shards[0]?.isStaged({ policy: fleet.publish([], policy) }));
+    expect(staged).toEqual([true, true, false]);
+  });
+
   it("a look at the candidates decides nothing", () => {
     const fleet = testFleet(build, endpoints, [], { policy: { filters: [{ op: FILTER_OPS.labels, mask: 0 }] } });
     const candidates = fleet.shards[0]?.look(fleet.request(), NOW_MS);
     expect([0, 1, 2, 3].map((at) => candidates?.inFlightRequests(at))).toEqual([0, 1, 2, 3]);
     expect(candidates?.count).toBe(4);
+    expect(fleet.shards[0]?.look({ ...fleet.request(), addresses: [] }, NOW_MS).count).toBe(0);
+    const counters = new SharedCounters(fleet.memory, fleet.kernel);
+    expect(counters.shards(layout.SHARD_COUNTER_NO_ENDPOINTS)).toBe(0);
+    expect(counters.shards(layout.SHARD_COUNTER_PICKS)).toBe(0);
     expect(chargedRequests(fleet, 0)).toBe(0);
   });
 });

@@ -129,10 +129,10 @@ describe("a data graph that cannot be used", () => {
 
   it("says why a default producer cannot be created, at the place of the plugin that needs it", () => {
     const fault = faultOf([node("affinity", ["sessionId"])], () => {
-      throw new ConfigError("give it headerName or cookieName");
+      throw new ConfigError("give it a headerName");
     });
     expect(fault.message).toBe(
-      'plugin "affinity" needs sessionId, and its producer cannot be created by default: give it headerName or cookieName',
+      'plugin "affinity" needs sessionId, and its producer cannot be created by default: give it a headerName',
     );
     expect(fault.path).toEqual(["plugins", 8]);
   });

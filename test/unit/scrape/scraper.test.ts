@@ -9,6 +9,7 @@ import {
   exposition,
   INTERVAL_MS,
   outcome,
+  PLAN,
   serve,
   servers,
   setUp,
@@ -18,6 +19,11 @@ import {
 const SIZE_MAX = 8 * 1024 * 1024;
 
 afterEach(closeScrapes);
+
+/** Time enough for what was written within this process to arrive. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 describe("scraper", () => {
   it("scrapes at once and then once per tick, over one connection", async () => {
@@ -219,6 +225,58 @@ describe("scraper", () => {
     clock.advance(10 * TIMEOUT_MS);
     expect([requests, outcomes.length, clock.pendingCount]).toEqual([1, 0, 0]);
     scraper.remove(endpoint);
+  });
+
+  it("bytes that nobody asked for end the connection, and the next scrape has a fresh one", async () => {
+    let connections = 0;
+    const { server, port } = await serve((request, response) => {
+      response.end(exposition(connections));
+      if (connections === 1) setImmediate(() => request.socket.write("HTTP/1.1 200 OK\r\n"));
+    });
+    server.on("connection", () => connections++);
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    await outcome(outcomes, 1);
+    await until("the connection's end", async () => {
+      return await new Promise<boolean>((resolve) => server.getConnections((_error, count) => resolve(count === 0)));
+    });
+    clock.advance(INTERVAL_MS);
+    expect(await outcome(outcomes, 2)).toMatchObject({ kind: "scraped", metrics: { queueDepthRequests: 2 } });
+  });
+
+  it("answers that come at once find room, each in its own window, or fail and say so", async () => {
+    const answers: ServerResponse[] = [];
+    const { port } = await serve((_request, response) => void answers.push(response));
+    const { scraper, outcomes } = setUp(PLAN, { windowCount: 2 });
+    for (const name of ["a", "b", "c"]) scraper.add(endpointAt(port, name));
+    await until("three requests", () => answers.length === 3);
+    const [start, end] = [exposition(1).slice(0, 70), exposition(1).slice(70)];
+    // All three have begun before one is complete.
+    for (const answer of answers) await new Promise((resolve) => answer.write(start, resolve));
+    await turns(20);
+    for (const answer of answers) answer.end(end);
+    await outcome(outcomes, 3);
+    expect(outcomes.filter(({ kind }) => kind === "scraped")).toHaveLength(2);
+    expect(outcomes.find(({ kind }) => kind === "failed")).toMatchObject({
+      reason: "more answers are being read at once than there is room for",
+    });
+  });
+
+  it("an endpoint that is removed within its answer gives its window back", async () => {
+    const answers: ServerResponse[] = [];
+    const { port } = await serve((_request, response) => void answers.push(response));
+    const { scraper, outcomes } = setUp(PLAN, { windowCount: 1 });
+    for (const name of ["a", "b"]) {
+      const endpoint = endpointAt(port, name);
+      scraper.add(endpoint);
+      const answer = await until("the request", () => answers.shift());
+      await new Promise((resolve) => answer.write(exposition(1).slice(0, 100), resolve));
+      await turns(20);
+      scraper.remove(endpoint);
+    }
+    scraper.add(endpointAt(port, "c"));
+    (await until("the request", () => answers.shift())).end(exposition(3));
+    expect(await outcome(outcomes, 1)).toMatchObject({ name: "c", metrics: { queueDepthRequests: 3 } });
   });
 
   it("closing leaves no timer and no connection", async () => {

@@ -78,7 +78,7 @@ export interface Bed {
 }
 
 /** A scraper whose outcomes are kept in order. */
-export function setUp(plan: ScrapePlan = PLAN): Bed {
+export function setUp(plan: ScrapePlan = PLAN, { windowCount = 8 }: { windowCount?: number } = {}): Bed {
   const clock = new ManualClock();
   const outcomes: Outcome[] = [];
   const inFlight = { count: 0 };
@@ -86,7 +86,7 @@ export function setUp(plan: ScrapePlan = PLAN): Bed {
   const scraper = new Scraper({
     clock,
     plan,
-    scanner: new ExpositionScanner({ windowCount: 8 }),
+    scanner: new ExpositionScanner({ windowCount }),
     inFlightRequests: () => inFlight.count,
     onScraped: ({ spec: { name } }, metrics, sent) => void outcomes.push({ kind: "scraped", name, metrics, sent }),
     onFailed: ({ spec: { name } }, failure, sentAtMs) =>

@@ -1,5 +1,6 @@
 /** What endpoints say they have, from the control thread's writer to the score and the filter that read it. */
 import { describe, expect, it } from "vitest";
+import { SharedCounters } from "../../../src/wasm/counters.ts";
 import { type Adapters, EndpointNames } from "../../../src/wasm/endpoint-names.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { FILTER_OPS, SCORER_OPS } from "../../../src/wasm/policies.ts";
@@ -101,12 +102,17 @@ describe.each(KERNEL_BUILDS)("tables under change (%s build)", (build) => {
       { policy: { filters: [{ op: FILTER_OPS.servesModel }] } },
     );
 
-  it("a table that stays under change counts as unknown", () => {
+  it("tables that stay under change are used as they are, and that is counted", () => {
     const fleet = fleetOf();
-    const scan = (): number => fleet.scan("hello", { model: "tuned" });
-    expect(fleet.candidates(fleet.pick(scan()))).toEqual([0]);
-    const versions = new Int32Array(fleet.memory.buffer);
-    Atomics.add(versions, (layout.SERVED_MODELS + layout.ENDPOINT_NAMES_STRIDE) / 4, 1);
-    expect(fleet.candidates(fleet.pick(scan()))).toEqual([0, 1]);
+    const torn = (): number =>
+      new SharedCounters(fleet.memory, fleet.kernel).shards(layout.SHARD_COUNTER_SNAPSHOT_TORN);
+    const left = (): number[] => fleet.candidates(fleet.pick(fleet.scan("hello", { model: "tuned" })));
+    expect([left(), torn()]).toEqual([[0], 0]);
+    const version = new Int32Array(fleet.memory.buffer, layout.ENDPOINT_NAMES_VERSION, 1);
+    Atomics.add(version, 0, 1);
+    // Once by the filter, once by the scorer.
+    expect([left(), torn()]).toEqual([[0], 2]);
+    Atomics.add(version, 0, 1);
+    expect([left(), torn()]).toEqual([[0], 2]);
   });
 });

@@ -97,24 +97,24 @@ objectives: [{name: chat, priority: 1}]
     );
   });
 
-  it("is read again when it changes; a fault leaves the priorities as they are, and is said until it is mended", async () => {
-    const path = objectivesFile("objectives: [{name: a, priority: 1}]");
+  it("is read again when it changes; a fault leaves priorities as they are, and is said until it is mended", async () => {
+    const file = objectivesFile("objectives: [{name: a, priority: 1}]");
     const applied: (readonly Objective[])[] = [];
     const reported: string[] = [];
-    const file = new ObjectivesFile({
-      path,
+    const objectives = new ObjectivesFile({
+      path: file,
       clock: systemClock,
       logger: pino({ level: "silent" }),
       degraded: { raise: (code) => reported.push(code), clear: (code) => reported.push(`${code} over`) },
-      apply: (objectives) => applied.push(objectives),
+      apply: (read) => applied.push(read),
     });
-    files.push(file);
-    await file.start();
+    files.push(objectives);
+    await objectives.start();
     expect(applied).toEqual([[{ name: "a", priority: 1 }]]);
-    writeFileSync(path, "objectives: 7");
+    writeFileSync(file, "objectives: 7");
     await until("the fault is reported", () => reported.includes("objectives-file-bad") || undefined);
     expect(applied).toHaveLength(1);
-    writeFileSync(path, "objectives: [{name: a, priority: 2}]");
+    writeFileSync(file, "objectives: [{name: a, priority: 2}]");
     await until("the file is read again", () => applied[1]);
     expect(applied[1]).toEqual([{ name: "a", priority: 2 }]);
     expect(reported.at(-1)).toBe("objectives-file-bad over");
