@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { assert } from "../src/base/assert.ts";
 import { benchTables } from "./tables/benches.ts";
 import { degradedStateTable } from "./tables/degraded-states.ts";
+import { engineTable } from "./tables/engines.ts";
 import { errorTable } from "./tables/errors.ts";
 import { exitCodeTable, flagTable } from "./tables/flags.ts";
 import { loadTables } from "./tables/load.ts";
@@ -35,6 +36,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/plugins.md", name: "planned plugins", text: plannedPluginTable },
   { document: "docs/plugins.md", name: "data keys", text: dataKeyTable },
   { document: "docs/parsers.md", name: "parsers", text: parserTable },
+  { document: "docs/fleet.md", name: "engines", text: engineTable },
   { document: "docs/metrics.md", name: "request metrics", text: requestMetricTable },
   { document: "docs/metrics.md", name: "pool metrics", text: poolMetricTable },
   { document: "docs/metrics.md", name: "own metrics", text: ownMetricTable },

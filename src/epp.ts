@@ -42,6 +42,7 @@ import { instantiateKernel } from "./wasm/kernel.ts";
 import { NameTable } from "./wasm/name-table.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
 import { warmUpKernel } from "./wasm/warm-up.ts";
+import { watchThreads } from "./watch-threads.ts";
 
 /** The plugin that the prefix index stands for, in labels. */
 const PREFIX_PLUGIN = { name: "approx-prefix-cache-producer", type: "approx-prefix-cache-producer" };
@@ -248,6 +249,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
 
   const indexWriter = startIndexWriter({
     clock,
+    logger,
     memory,
     blocksPerEndpointMax: policy.prefixCache?.blocksPerEndpointMax ?? BLOCKS_PER_ENDPOINT_MAX,
     indexControl,
@@ -268,6 +270,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     degraded,
     endpoints: () => endpoints.endpoints,
     counters,
+    control,
     isListening: (shard) => started.shards?.isListening(shard) === true,
     pluginStates: () => formatPluginStates(policies.current?.compiled.plugins ?? []),
     effectiveConfig: () => JSON.parse(showConfig(config, registry, "json")) as unknown,
@@ -341,14 +344,16 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     reportOutcomes: options.logsRequests ?? true,
     beginning: (shard) => ({ ...policies.beginning(shard), objectives }),
     onMessage: (shard, message) => shardReports.onMessage(shard, message),
-    onDeath: (shard, reason) => {
+    onDeath: (shard, reason, cause) => {
       metering.onShardDeath(shard);
       control.shardRestarts++;
       policies.onShardDeath(shard);
-      shardReports.onDeath(shard, reason);
+      shardReports.onDeath(shard, reason, cause);
     },
   });
   started.shards = shards;
+  const threadWatch = watchThreads({ clock, degraded, shards, indexWriter });
+  closers.push(async () => threadWatch.close());
   let graceMs = 0;
   let result: ShardResult = { streamsCut: 0 };
   closers.push(async () => {

@@ -112,7 +112,7 @@ export function parsePickerFlags(
 
 function helpText(): string {
   const about = "Endpoint picker for LLM inference: tells a proxy over ext_proc which model server takes a request.";
-  const usage = "epp --endpoints-file <path> [flags]\n       epp config check <file>\n       epp config show [<file>]";
+  const usage = "epp --endpoints-file <path> [flags]\n       epp config check|show|types [<file>]";
   return formatHelp({ usage, about, groups: FLAG_GROUPS });
 }
 

@@ -14,6 +14,7 @@ import type { IndexWriterTask } from "./index-writer.ts";
 import { type QueriedThread, RemoteThread } from "./platform/thread-queries.ts";
 import { supervise } from "./shards/supervise.ts";
 import type { HealthDetails } from "./telemetry/health-details.ts";
+import type { Logger } from "./telemetry/logger.ts";
 import type { ControlCounters } from "./telemetry/metrics.ts";
 import type { IndexControl } from "./wasm/index-control.ts";
 
@@ -30,6 +31,7 @@ export interface RunningIndexWriter {
 
 export function startIndexWriter(context: {
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly memory: WebAssembly.Memory;
   /** Blocks that one endpoint is taken to hold. */
   readonly blocksPerEndpointMax: number;
@@ -37,7 +39,7 @@ export function startIndexWriter(context: {
   readonly control: ControlCounters;
   readonly degraded: HealthDetails;
 }): RunningIndexWriter {
-  const { clock, memory, blocksPerEndpointMax, indexControl, control, degraded } = context;
+  const { clock, logger, memory, blocksPerEndpointMax, indexControl, control, degraded } = context;
   const filename = createRequire(import.meta.url).resolve("#index-writer");
   const workers = new Piscina({ filename, minThreads: 1, maxThreads: 1, atomics: "disabled" });
   const lanes = { blocksPerEndpoint: blocksPerEndpointMax, blocksTotal: INDEX_HOLDINGS_MAX };
@@ -65,7 +67,8 @@ export function startIndexWriter(context: {
   const writer = supervise({
     clock,
     run,
-    onDeath: (reason) => {
+    onDeath: (reason, cause) => {
+      if (cause instanceof Error) logger.error({ error: cause }, "the index writer died");
       begin();
       control.indexWriterRestarts++;
       degraded.raise("index-writer-down", `the index writer died: ${reason}`);

@@ -13,11 +13,11 @@ import { loadConfiguration } from "./configuration.ts";
 import { type Epp, startEpp } from "./epp.ts";
 import { type PickerFlags, parsePickerFlags, SHARDS_AUTOMATIC } from "./flags.ts";
 import { certificateNames } from "./platform/certificate-names.ts";
-import { EXIT_CODES } from "./platform/exit-codes.ts";
+import { EXIT_CODES, type ExitReason } from "./platform/exit-codes.ts";
 import { endOnSignal } from "./platform/signals.ts";
 import type { SecureServing } from "./shards/serving-certificate.ts";
 import { LogLosses } from "./telemetry/log-losses.ts";
-import { createLogger } from "./telemetry/logger.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { readTracingSettings } from "./telemetry/tracing/settings.ts";
 import { layout } from "./wasm/layout.ts";
 
@@ -35,6 +35,9 @@ async function main(args: readonly string[]): Promise<void> {
   const { flags, warnings } = commandLine;
   const logLosses = new LogLosses();
   const logger = createLogger({ ...flags.log, losses: logLosses });
+  // From now on, also while it starts: nobody else ends a process that is the first of its container.
+  const running: { epp?: Epp } = {};
+  endOnSignal(async () => (running.epp === undefined ? "done" : await drain(running.epp, flags, logger)));
   const seed = randomSeed();
   logger.info({ seed, node: process.version }, "starting");
   for (const warning of warnings) logger.warn(warning);
@@ -42,18 +45,8 @@ async function main(args: readonly string[]): Promise<void> {
     pluginPaths: flags.pluginPaths,
     allowExperimental: flags.allowExperimentalPlugins,
   });
-  const { drainTimeoutMs, logDecisions, disableSubsetFilter, ...options } = flags;
-  // From now on, also while it starts: nobody else ends a process that is the first of its container.
-  let epp: Epp | undefined;
-  endOnSignal(async () => {
-    if (epp === undefined) return "done";
-    logger.info({ drainNoticeMs: flags.drainNoticeMs, drainTimeoutMs }, "draining");
-    const { streamsCut } = await epp.close(drainTimeoutMs);
-    if (streamsCut === 0) return "done";
-    logger.warn({ streamsCut }, "streams were still open when their time was over, and were cut");
-    return "streamsCut";
-  });
-  epp = await startEpp({
+  const { logDecisions, disableSubsetFilter, ...options } = flags;
+  running.epp = await startEpp({
     ...options,
     config,
     ...(flags.secureServing && { tls: secureServing(flags) }),
@@ -69,6 +62,14 @@ async function main(args: readonly string[]): Promise<void> {
     clock: systemClock,
     prng: new Prng(seed),
   });
+}
+
+async function drain(epp: Epp, { drainNoticeMs, drainTimeoutMs }: PickerFlags, logger: Logger): Promise<ExitReason> {
+  logger.info({ drainNoticeMs, drainTimeoutMs }, "draining");
+  const { streamsCut } = await epp.close(drainTimeoutMs);
+  if (streamsCut === 0) return "done";
+  logger.warn({ streamsCut }, "streams were still open when their time was over, and were cut");
+  return "streamsCut";
 }
 
 function configSourceOf({ configFile, configText }: PickerFlags): ConfigSource {

@@ -102,7 +102,8 @@ export class PolicyControl {
       nowMs: () => clock.nowMs(),
       onWarning: (plugin, text) => logger.warn({ plugin }, `plugin ${plugin}: ${text}`),
     });
-    this.#autoTune.setShape(compiled.prefixCache);
+    this.#publisher.checkRoom(compiled);
+    this.#autoTune.setShape(compiled.prefixCache, this.#cacheReports());
     const version = this.#publisher.propose(compiled, { ...this.#autoTune.tuning, targetsMax });
     const { plugins, schedulingProfiles, saturationDetector, parsers } = config;
     const source: PolicyConfig = {
@@ -143,11 +144,7 @@ export class PolicyControl {
   /** What the engine of an endpoint says of its cache has changed. */
   onCacheShape(slot: number, shape: Pick<CacheReport, "blockSizeTokens" | "blockCount">): void {
     this.#cacheShapes.set(slot, shape);
-    this.#autoTune.onReports(
-      this.#options.endpoints().map(({ slot: of, generation }) => {
-        return { slot: of, generation, ...(this.#cacheShapes.get(of) ?? UNKNOWN_SHAPE) };
-      }),
-    );
+    this.#autoTune.onReports(this.#cacheReports());
   }
 
   /** Writes what was scraped of an endpoint besides its load into the columns that policies read. */
@@ -190,6 +187,13 @@ export class PolicyControl {
     if (source === undefined) throw new Error(`nothing is known of policy version ${version}`);
     for (const known of this.#sources.keys()) if (known < version) this.#sources.delete(known);
     return { number, version, columnNumbers, ...source };
+  }
+
+  /** In the order of the fleet. */
+  #cacheReports(): CacheReport[] {
+    return this.#options.endpoints().map(({ slot, generation }) => {
+      return { slot, generation, ...(this.#cacheShapes.get(slot) ?? UNKNOWN_SHAPE) };
+    });
   }
 
   #fleet(): FleetSnapshot {

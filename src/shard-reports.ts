@@ -37,9 +37,11 @@ export class ShardReportsTaker {
   }
 
   /** Its charges have been returned, and it is about to be started again. */
-  onDeath(shard: number, reason: string): void {
+  onDeath(shard: number, reason: string, cause: unknown): void {
+    const { degraded, logger } = this.#options;
     this.#states[shard]?.clearAll();
-    this.#options.degraded.raise("shard-down", `${nameOf(shard)} died: ${reason}`, nameOf(shard));
+    if (cause instanceof Error) logger.error({ error: cause }, `${nameOf(shard)} died`);
+    degraded.raise("shard-down", `${nameOf(shard)} died: ${reason}`, nameOf(shard));
   }
 
   onMessage(shard: number, message: FromShard): void {

@@ -132,7 +132,7 @@ function conversationContext(
     withCandidates: task.emitEndpointScores,
     defer: (run) => setImmediate(run),
   });
-  const outcomes = task.reportOutcomes ? outcomeSampler(send) : undefined;
+  const outcomes = outcomeSampler(send);
   const director = new Director({
     memory,
     decisions,
@@ -146,7 +146,9 @@ function conversationContext(
     ...(task.reportDecisions && { onDecision: (record) => send({ kind: "decision", record }) }),
     onFinished(record) {
       countFinished(memory, record);
-      outcomes?.add({ cause: record.cause, status: record.response?.status }, () => outcomeOf(record));
+      // A defect is told in any case.
+      if (!task.reportOutcomes && record.refusal?.code !== "Internal") return;
+      outcomes.add({ cause: record.cause, status: record.response?.status }, () => outcomeOf(record));
     },
     metrics,
   });

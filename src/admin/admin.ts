@@ -9,19 +9,20 @@ import { localThread, type QueriedThread } from "../platform/thread-queries.ts";
 import { readVersions } from "../platform/versions.ts";
 import type { HealthDetails } from "../telemetry/health-details.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { ControlCounters } from "../telemetry/metrics.ts";
 import type { SharedCounters } from "../wasm/counters.ts";
 import { layout } from "../wasm/layout.ts";
 import { type AdminServer, startAdminServer } from "./admin-server.ts";
 import { type AdminTlsFiles, readAdminTls, watchAdminCertificate } from "./admin-tls.ts";
-import { readBlocksHeld } from "./blocks-held.ts";
 import type { MetricsSource } from "./metrics-source.ts";
-import { capturePages } from "./pages/captures.ts";
+import { capturePages, type IsAnswering } from "./pages/captures.ts";
 import { configPage } from "./pages/config.ts";
 import { endpointsPage } from "./pages/endpoints.ts";
 import { healthPage, type Phase, type ShardHealth } from "./pages/health.ts";
 import { indexPage } from "./pages/index.ts";
 import { metricsPage } from "./pages/metrics.ts";
 import { pluginStatesPage } from "./pages/plugin-states.ts";
+import { givesSignOfLife, readBlocksHeld } from "./thread-answers.ts";
 
 /** Log lines about visitors over a bound are this far apart at least; between them they are counted. */
 const OVERLOAD_LOG_MS = 60_000;
@@ -37,6 +38,7 @@ export interface AdminOptions {
   readonly degraded: HealthDetails;
   readonly endpoints: () => readonly Endpoint[];
   readonly counters: SharedCounters;
+  readonly control: ControlCounters;
   readonly isListening: (shard: number) => boolean;
   /** JSON of the states of the control thread's plugins. */
   readonly pluginStates: () => string;
@@ -54,7 +56,8 @@ export interface AdminOptions {
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const { host, port, tlsFiles, clock, phase } = options;
   const tls = readAdminTls(tlsFiles);
-  const overload = new OverloadCounts(options);
+  const overload = new OverloadLog(options);
+  const isAnswering: IsAnswering = (thread, signal) => givesSignOfLife(thread, clock, signal);
   const control = localThread("control", answerQueries(options));
   const pages = [
     metricsPage(options.metrics),
@@ -65,7 +68,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
       phase,
       degraded: options.degraded,
       shards: () => shardHealth(options),
-      overload: () => overload.counts,
+      overload: () => options.control.adminTurnedAway,
     }),
     endpointsPage({
       clock,
@@ -76,9 +79,9 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
       }),
       blocksHeld: (signal) => readBlocksHeld(options.indexWriter(), clock, signal),
     }),
-    pluginStatesPage(() => [control, ...options.shards()]),
+    pluginStatesPage(() => [control, ...options.shards()], isAnswering),
     configPage(options.effectiveConfig),
-    ...(options.hasCaptures ? capturePages(() => allThreads(control, options)) : []),
+    ...(options.hasCaptures ? capturePages(() => allThreads(control, options), isAnswering) : []),
   ];
   const server = await startAdminServer({
     host,
@@ -124,20 +127,20 @@ function shardHealth({ counters, isListening }: AdminOptions): ShardHealth[] {
   });
 }
 
-class OverloadCounts {
-  readonly counts: Record<string, number> = {};
-  readonly #options: Pick<AdminOptions, "clock" | "logger">;
+/** Counts visitors over a bound, and says so in the log now and then. */
+class OverloadLog {
+  readonly #options: Pick<AdminOptions, "clock" | "logger" | "control">;
   #loggedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: Pick<AdminOptions, "clock" | "logger">) {
+  constructor(options: Pick<AdminOptions, "clock" | "logger" | "control">) {
     this.#options = options;
   }
 
-  count(what: string): void {
-    this.counts[what] = (this.counts[what] ?? 0) + 1;
-    const { clock, logger } = this.#options;
+  count(bound: keyof ControlCounters["adminTurnedAway"]): void {
+    const { clock, logger, control } = this.#options;
+    control.adminTurnedAway[bound]++;
     if (clock.nowMs() - this.#loggedAtMs < OVERLOAD_LOG_MS) return;
     this.#loggedAtMs = clock.nowMs();
-    logger.warn({ ...this.counts }, "the metrics port turns visitors away: too many at once, or too slow");
+    logger.warn({ ...control.adminTurnedAway }, "the metrics port turns visitors away: too many at once, or too slow");
   }
 }

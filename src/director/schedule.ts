@@ -1,7 +1,7 @@
 /**
  * Schedules one request: runs the profiles that its policy's handler asks for, and says which result is the answer. A
- * policy with one profile is one pick; a handler that runs several gets the results of each round before it names the
- * next.
+ * handler that neither names nor finishes is one pick; one that does gets the results of each round before it names
+ * the next.
  *
  *   picks of a round ──(one batch)──► results ──handler──► next round … ──► the handler's choice
  */
@@ -41,7 +41,8 @@ export interface ScheduleOptions {
 
 export function schedule(options: ScheduleOptions): void {
   const { policy, plugins, decisions, pickOf, onScheduled } = options;
-  if (plugins === undefined || policy.profileHandler.part.nextProfiles === undefined) {
+  const { nextProfiles, finish } = policy.profileHandler.part;
+  if (plugins === undefined || (nextProfiles === undefined && finish === undefined)) {
     decisions.push(pickOf(0), (decision) => onScheduled(onlyResult(decision)));
     return;
   }
@@ -101,7 +102,9 @@ class ProfileRounds {
     const { part: handler, guard } = this.#options.policy.profileHandler;
     return guard.run<readonly string[] | EppError | undefined>(() => {
       try {
-        return handler.nextProfiles?.(this.#plugins.view, this.#names, this.#results) ?? [];
+        // A handler that only finishes runs the only profile.
+        if (handler.nextProfiles === undefined) return this.#results.size === 0 ? this.#names.slice(0, 1) : [];
+        return handler.nextProfiles(this.#plugins.view, this.#names, this.#results);
       } catch (error) {
         if (error instanceof EppError) return error;
         throw error;

@@ -56,6 +56,8 @@ export interface FleetWatchOptions {
 
 export class FleetWatch {
   readonly #options: FleetWatchOptions;
+  /** Endpoints whose list of models could not be had once: told of once each. */
+  readonly #withoutModels = new WeakSet<Endpoint>();
 
   constructor(options: FleetWatchOptions) {
     this.#options = options;
@@ -81,6 +83,9 @@ export class FleetWatch {
     if (source === "models") {
       // What was listed stays; a server that serves is not left out for its list.
       errors.countPoll("models-data-source");
+      if (this.#withoutModels.has(endpoint)) return;
+      this.#withoutModels.add(endpoint);
+      logger.warn({ ...describe(endpoint), reason }, "endpoint's list of models cannot be had; it stays as it was");
       return;
     }
     control.scrapesFailed++;

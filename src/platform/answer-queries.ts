@@ -15,6 +15,8 @@ export function answerQueries({ clock, pluginStates, blocksHeld }: AnswerSources
   const profiler = new ThreadProfiler(clock);
   return (query, signal) => {
     switch (query.kind) {
+      case "ping":
+        return nothing();
       case "plugin-states":
         return textPiece(pluginStates ?? (() => "{}"));
       case "blocks-held":
@@ -25,6 +27,10 @@ export function answerQueries({ clock, pluginStates, blocksHeld }: AnswerSources
         return profiler.capture(query, signal);
     }
   };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  yield* [];
 }
 
 async function* textPiece(read: () => string): AsyncGenerator<Uint8Array> {

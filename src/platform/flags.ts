@@ -127,23 +127,42 @@ function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter, offset: number) => `${offset === 0 ? "" : "-"}${letter.toLowerCase()}`);
 }
 
+/** Columns of a terminal, and where the texts begin. */
+const HELP_WIDTH = 110;
+const HELP_TEXT_COLUMN = 38;
+
 /** The text of `--help`. */
 export function formatHelp(options: {
   readonly usage: string;
   readonly about: string;
   readonly groups: readonly FlagGroup[];
 }): string {
-  const groups = options.groups.map(({ title, flags }) => ({ title, rows: Object.values(flags).map(helpRow) }));
-  const width = Math.max(...groups.flatMap(({ rows }) => rows.map(({ left }) => left.length)));
-  const texts = groups.map(({ title, rows }) => {
-    const lines = rows.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`);
-    return `${title}:\n${lines.join("\n")}\n`;
-  });
-  return `Usage: ${options.usage}\n\n${options.about}\n\n${texts.join("\n")}`;
+  const groups = options.groups.map(
+    ({ title, flags }) => `${title}:\n${Object.values(flags).flatMap(helpLines).join("\n")}\n`,
+  );
+  return `Usage: ${options.usage}\n\n${options.about}\n\n${groups.join("\n")}`;
 }
 
-function helpRow(flag: FlagDeclaration<unknown>): { left: string; right: string } {
-  const dashes = flag.name.length === 1 ? "-" : "--";
-  const value = flag.valueName === "" ? "" : ` <${flag.valueName}>`;
-  return { left: `${dashes}${flag.name}${value}`, right: `${flag.help} Default: ${flag.defaultText}.` };
+/** The flag on the left and its text on the right; under the flag where that is too long. */
+function helpLines({ name, valueName, help, defaultText }: FlagDeclaration<unknown>): string[] {
+  const value = valueName === "" ? "" : ` <${valueName}>`;
+  const left = `  ${name.length === 1 ? "-" : "--"}${name}${value}`;
+  const text = defaultText === "none" ? help : `${help} Default: ${defaultText}.`;
+  const [first = "", ...rest] = wrap(text, HELP_WIDTH - HELP_TEXT_COLUMN);
+  const margin = " ".repeat(HELP_TEXT_COLUMN);
+  const below = rest.map((line) => margin + line);
+  if (left.length > HELP_TEXT_COLUMN - 2) return [left, margin + first, ...below];
+  return [left.padEnd(HELP_TEXT_COLUMN) + first, ...below];
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
 }

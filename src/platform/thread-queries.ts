@@ -14,6 +14,8 @@ import type { CaptureRequest } from "./thread-profiler.ts";
 
 export type ThreadQuery =
   | CaptureRequest
+  /** A sign of life: an answer without pieces. */
+  | { readonly kind: "ping" }
   /** JSON of plugins' states (framework/plugin-states.ts). */
   | { readonly kind: "plugin-states" }
   /** JSON list: blocks that each slot is taken to hold. Known to the index writer only. */

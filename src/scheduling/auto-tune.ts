@@ -36,10 +36,11 @@ export class AutoTune {
     this.#options = options;
   }
 
-  /** Another policy is in force. */
-  setShape(shape: PrefixCacheShape | undefined): void {
+  /** Another policy is to be in force; `reports` are those so far. Its tuning is in `tuning` afterwards. */
+  setShape(shape: PrefixCacheShape | undefined, reports: readonly CacheReport[] = []): void {
     this.#shape = shape;
-    this.#blockSizeTokens = undefined;
+    this.#blockSizeTokens = shape?.autoTune === true ? blockSizeOf(reports) : undefined;
+    for (const report of reports) this.#limit(report);
   }
 
   /** The numbers that follow from the reports so far. */
@@ -54,23 +55,29 @@ export class AutoTune {
   /** What all endpoints report now, in the order of the fleet. */
   onReports(reports: readonly CacheReport[]): void {
     if (this.#shape?.autoTune !== true) return;
-    const reported = reports.find(({ blockSizeTokens }) => isCount(blockSizeTokens))?.blockSizeTokens;
-    const blockSizeTokens = reported === undefined ? undefined : clampBlockSize(reported);
+    const blockSizeTokens = blockSizeOf(reports);
     if (blockSizeTokens !== undefined && blockSizeTokens !== this.#blockSizeTokens) {
       this.#blockSizeTokens = blockSizeTokens;
       this.#options.onTuned(this.tuning);
     }
-    for (const report of reports) this.#limit(report, this.#blockSizeTokens ?? this.#shape.blockSizeTokens);
+    for (const report of reports) this.#limit(report);
   }
 
-  #limit({ slot, generation, blockSizeTokens, blockCount }: CacheReport, ownSizeTokens: number): void {
-    const isKnown = isCount(blockSizeTokens) && isCount(blockCount);
+  #limit({ slot, generation, blockSizeTokens, blockCount }: CacheReport): void {
+    const ownSizeTokens = this.#blockSizeTokens ?? this.#shape?.blockSizeTokens ?? BLOCK_SIZE_TOKENS_MIN;
+    const isKnown = this.#shape?.autoTune === true && isCount(blockSizeTokens) && isCount(blockCount);
     const limit = isKnown ? Math.max(1, Math.floor((blockCount * blockSizeTokens) / ownSizeTokens)) : undefined;
     const last = this.#limits.get(slot);
     if (last?.generation === generation && last.limit === limit) return;
     this.#limits.set(slot, { generation, limit });
     this.#options.setLaneLimit(slot, limit);
   }
+}
+
+/** Of the first that reports one, as far as it can be used. */
+function blockSizeOf(reports: readonly CacheReport[]): number | undefined {
+  const reported = reports.find(({ blockSizeTokens }) => isCount(blockSizeTokens))?.blockSizeTokens;
+  return reported === undefined ? undefined : clampBlockSize(reported);
 }
 
 function isCount(value: number | undefined): value is number {

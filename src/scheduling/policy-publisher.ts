@@ -82,15 +82,15 @@ export class PolicyPublisher {
     return this.#byNumber.get(number);
   }
 
-  /**
-   * Takes the policy for the next one and returns its version; `advance` publishes it. Throws a ConfigError, and
-   * changes nothing, when its columns find no room.
-   */
-  propose(compiled: CompiledPolicy, tuning: ProgramTuning = {}): number {
+  /** Throws a ConfigError when the policy's columns would find no room: said to who asks, not when its turn comes. */
+  checkRoom(compiled: CompiledPolicy): void {
     const keys = compiled.columns.map(({ key }) => key);
-    // Taken and given back: what has no room is said to who asks, not when the turn comes.
     this.#options.columns.take(keys);
     this.#options.columns.release(keys);
+  }
+
+  /** Takes a policy for which there is room for the next one and returns its version; `advance` publishes it. */
+  propose(compiled: CompiledPolicy, tuning: ProgramTuning = {}): number {
     this.#wanted = { compiled, version: ++this.#versions, tuning };
     return this.#versions;
   }

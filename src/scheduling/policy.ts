@@ -98,6 +98,7 @@ export function compilePolicy(
     requestStages: requestStages(created, guards, resources, {
       isNeeded:
         handler.plugin.profileHandler?.nextProfiles !== undefined ||
+        handler.plugin.profileHandler?.finish !== undefined ||
         profiles.some(({ custom }) => custom !== undefined),
     }),
     headers: [...new Set(plugins.flatMap(({ plugin }) => plugin.headers ?? []).map((name) => name.toLowerCase()))],

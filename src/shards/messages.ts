@@ -106,7 +106,7 @@ export type FromShard =
   | { readonly kind: "pluginFailures"; readonly failures: readonly PluginFailures[] }
   /** A model that the name table does not know. */
   | { readonly kind: "unknownName"; readonly name: string }
-  /** A degraded state of the shard's holds, or is over (src/shards/degradation.ts). */
+  /** A degraded state of the shard's holds, or is over. */
   | { readonly kind: "degraded"; readonly code: DegradedCode; readonly detail: string; readonly subject: string }
   | { readonly kind: "recovered"; readonly code: DegradedCode; readonly subject: string }
   /** For the log: a request that is over, or how many were not told one by one. */

@@ -22,6 +22,9 @@ import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, PolicyOrder, ServingSettings, ShardResult, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
+/** Time beyond the grace until a shard that does not end by itself is ended: one that is stuck never would. */
+const END_MS_MAX = 3_000;
+
 export interface ShardPoolOptions {
   readonly memory: WebAssembly.Memory;
   /** The series table of a shard. */
@@ -46,7 +49,7 @@ export interface ShardPoolOptions {
   /** What a shard that starts now begins with. */
   readonly beginning: (shard: number) => ShardBeginning;
   readonly onMessage: (shard: number, message: FromShard) => void;
-  readonly onDeath: (shard: number, reason: string) => void;
+  readonly onDeath: (shard: number, reason: string, cause: unknown) => void;
 }
 
 /** Whether several threads of this Node can listen on one port: `reusePort` came with 22.12. */
@@ -155,9 +158,17 @@ export class ShardPool {
   async end(graceMs: number): Promise<ShardResult> {
     const ended = this.#supervised.map((shard) => shard.end());
     this.tell(graceMs > 0 ? { kind: "drain", graceMs } : { kind: "close" });
+    const timer = this.#options.clock.setTimeout(() => this.#terminate(), graceMs + END_MS_MAX);
     await Promise.all(ended);
+    timer.cancel();
     await this.#workers.destroy();
     return { streamsCut: this.#streamsCut };
+  }
+
+  /** Ends the threads that have not ended by themselves, and what they serve. */
+  #terminate(): void {
+    this.#streamsCut += this.#running.size;
+    for (const thread of this.#workers.threads) void thread.terminate();
   }
 
   /** Starts and supervises one shard; resolves when it listens for the first time. */
@@ -180,9 +191,9 @@ export class ShardPool {
       const supervised = supervise({
         clock: this.#options.clock,
         run: () => this.#run(shard, onMessage),
-        onDeath: (reason) => {
+        onDeath: (reason, cause) => {
           this.#options.kernel.resetShard(shard);
-          this.#options.onDeath(shard, reason);
+          this.#options.onDeath(shard, reason, cause);
         },
       });
       this.#supervised.push(supervised);

@@ -16,7 +16,8 @@ export function supervise(options: {
   readonly clock: Clock;
   /** Settles when the task has ended, for whatever reason. */
   readonly run: () => Promise<void>;
-  readonly onDeath: (reason: string) => void;
+  /** `reason`: the message; `cause`: what was thrown, if anything was. */
+  readonly onDeath: (reason: string, cause: unknown) => void;
 }): Supervised {
   const { clock } = options;
   let isEnding = false;
@@ -26,9 +27,9 @@ export function supervise(options: {
   const loop = async (): Promise<void> => {
     while (!isEnding) {
       const startedAtMs = clock.nowMs();
-      const reason = await options.run().then(() => "its task ended", messageOf);
+      const cause: unknown = await options.run().catch((error: unknown) => error ?? "nothing was thrown");
       if (isEnding) return;
-      options.onDeath(reason);
+      options.onDeath(cause === undefined ? "its task ended" : messageOf(cause), cause);
       if (clock.nowMs() - startedAtMs > PAUSE_MS_MAX) pauseMs = PAUSE_MS_MIN;
       await new Promise<void>((resolve) => {
         const timer = clock.setTimeout(resolve, pauseMs);

@@ -17,11 +17,11 @@ export type DegradedCode =
   | "metrics-stale"
   | "endpoints-file-bad"
   | "objectives-file-bad"
-  | "discovery-down"
   | "config-bad"
   | "certificate-reload-failed"
   | "shard-down"
   | "fewer-shards"
+  | "thread-silent"
   | "index-writer-down"
   | "prefix-index-emptied"
   | "policy-waiting"
@@ -72,11 +72,6 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     meaning: "The objectives file was changed and cannot be used: priorities stay as they were.",
     remedy: "Mend the file at the line that the detail names; it is read again when it changes.",
   },
-  "discovery-down": {
-    severity: "warning",
-    meaning: "The source of endpoints does not answer: the fleet stays as it was last known.",
-    remedy: "Check the source that the detail names; the picker keeps asking.",
-  },
   "config-bad": {
     severity: "warning",
     meaning: "The configuration was changed and cannot be used: requests are decided by the one before.",
@@ -91,6 +86,11 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     severity: "error",
     meaning: "A thread that serves requests has died: its streams were cut, its charges were returned.",
     remedy: "It is started again by itself. When it keeps dying, the log line says why: report it.",
+  },
+  "thread-silent": {
+    severity: "error",
+    meaning: "A thread runs and does not answer: a shard that is stuck serves nobody, and looks alive to proxies.",
+    remedy: "A plugin of your own that never returns? Restart the picker without it. A heap snapshot ends by itself.",
   },
   "fewer-shards": {
     severity: "notice",

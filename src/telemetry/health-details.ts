@@ -52,6 +52,7 @@ export class HealthDetails implements DegradationReporter {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #rows = new Map<DegradedCode, Map<string, Row>>();
+  readonly #isOverflowing = new Set<DegradedCode>();
 
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
     this.#clock = clock;
@@ -67,7 +68,7 @@ export class HealthDetails implements DegradationReporter {
       held.detail = cut(detail);
       return;
     }
-    if (rows.size >= SUBJECTS_MAX) return;
+    if (rows.size >= SUBJECTS_MAX) return this.#logOverflow(code);
     rows.set(key, { sinceWallMs: this.#clock.wallMs(), sinceMs: this.#clock.nowMs(), detail: cut(detail) });
     const { severity, meaning, remedy } = DEGRADED_STATES[code];
     const fields = { state: code, ...(key !== "" && { subject: key }), detail: cut(detail), remedy };
@@ -83,6 +84,13 @@ export class HealthDetails implements DegradationReporter {
     rows.delete(key);
     const heldMs = Math.round(this.#clock.nowMs() - held.sinceMs);
     this.#logger.info({ state: code, ...(key !== "" && { subject: key }), heldMs }, "no longer degraded");
+  }
+
+  /** Once per code: whoever is told has to look at the log of what reports it. */
+  #logOverflow(code: DegradedCode): void {
+    if (this.#isOverflowing.has(code)) return;
+    this.#isOverflowing.add(code);
+    this.#logger.warn({ state: code }, `degraded in more than ${SUBJECTS_MAX} places; further ones are not told`);
   }
 
   /** The states that hold, in the order of the table of codes, the oldest of a code first. */

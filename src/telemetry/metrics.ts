@@ -41,6 +41,8 @@ export interface ControlCounters {
   shardRestarts: number;
   indexWriterRestarts: number;
   tlsHandshakesFailed: number;
+  /** Visitors of the metrics port that were over a bound. */
+  readonly adminTurnedAway: { connections: number; answers: number; stalled: number };
 }
 
 export interface MetricSources {
@@ -81,6 +83,7 @@ export function newControlCounters(): ControlCounters {
     shardRestarts: 0,
     indexWriterRestarts: 0,
     tlsHandshakesFailed: 0,
+    adminTurnedAway: { connections: 0, answers: 0, stalled: 0 },
   };
 }
 
@@ -312,6 +315,14 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     help: "Connections to ext_proc that did not come through their TLS handshake.",
     labels: [],
     read: ({ control }) => one(control.tlsHandshakesFailed),
+  },
+  {
+    name: "endpoint_picker_admin_turned_away_total",
+    type: "counter",
+    help: "Connections and requests of the metrics port that were over a bound: too many at once, or too slow.",
+    labels: ["bound"],
+    read: ({ control: { adminTurnedAway } }) =>
+      Object.entries(adminTurnedAway).map(([bound, value]) => ({ labels: { bound }, value })),
   },
   {
     name: "endpoint_picker_degraded",

@@ -142,6 +142,13 @@ describe("the picker's program, serving,", () => {
     expect(await Promise.all([first, second].map(({ program }) => program.ended))).toEqual([0, 0]);
   });
 
+  it("ends with 0 when it is told to while it starts", async () => {
+    const program = runProgram("main.js", ["--endpoints-file", writeEndpointsFile([]), ...FREE_PORTS]);
+    await program.line('"msg":"starting"');
+    program.signal("SIGTERM");
+    expect(await program.ended).toBe(0);
+  });
+
   it("serves an open stream before it ends", async () => {
     const { program, client } = await startPicker();
     const stream = client.open();

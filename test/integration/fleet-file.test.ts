@@ -178,6 +178,23 @@ describe("what is known of a server", () => {
     });
   });
 
+  it("its label says which engine it runs, and another label another one", async () => {
+    const bed = await startBed(1);
+    const [server] = bed.fleet as [Simulator];
+    server.setMetricOverrides({
+      "vllm:num_requests_waiting": 1,
+      "sglang:num_queue_reqs": 2,
+      nv_inference_exec_count: 3,
+    });
+    const waiting = (): number | undefined => bed.epp.endpoints.endpoints[0]?.metrics?.queueDepthRequests;
+    await until("vLLM's queue", () => waiting() === 1);
+    await bed.write([{ ...entryOf(server), labels: { "llm-d.ai/engine-type": "sglang" } }]);
+    await until("SGLang's queue", () => waiting() === 2);
+    await bed.write([{ ...entryOf(server), labels: { "llm-d.ai/engine-type": "triton" } }]);
+    await until("Triton's running requests", () => bed.epp.endpoints.endpoints[0]?.metrics?.runningRequests === 3);
+    expect(waiting()).toBeUndefined();
+  });
+
   it("an idle one is asked seldom, and at every tick again when a request is in flight", async () => {
     const { epp, client } = await startBed(1);
     const isBackedOff = (): boolean => epp.endpoints.endpoints[0]?.isBackedOff === true;

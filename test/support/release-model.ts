@@ -1,7 +1,8 @@
 /**
  * The plain account of what conversations hold, next to a real shard: each step is made on both, and `check` compares.
  * A stream holds a window from its first read byte to its decision, and a charge from its decision to its end, its
- * tokens to the first byte of the answer; a stream that leaves while it is being decided gives its window back at the decision.
+ * tokens to the first byte of the answer; a stream that leaves while it is being decided gives its window back at the
+ * decision.
  *
  *   headers ─► body ─► deciding ─► routed ─► over       any state ─► over by refusal, cancellation, half-close, failure
  */

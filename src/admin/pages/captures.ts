@@ -11,13 +11,16 @@ import { PAGES, type PageEntry } from "./page-table.ts";
 const CPU_SECONDS_DEFAULT = 30;
 const HEAP_SECONDS_DEFAULT = 10;
 
+/** Whether a thread gives a sign of life soon. */
+export type IsAnswering = (thread: QueriedThread, signal: AbortSignal) => Promise<boolean>;
+
 /** The pages over these threads; the first one is meant when none is named. */
-export function capturePages(threads: () => readonly QueriedThread[]): readonly AdminPage[] {
+export function capturePages(threads: () => readonly QueriedThread[], isAnswering: IsAnswering): readonly AdminPage[] {
   const page = (kind: CaptureRequest["kind"], entry: PageEntry): AdminPage => ({
     ...entry,
     contentType: JSON_TYPE,
     fileName: (query) => `${nameOf(query)}${FILE_ENDINGS[kind]}`,
-    answer: (request) => capture(kind, request, threads()),
+    answer: (request) => capture(kind, request, { threads: threads(), isAnswering }),
   });
   return [
     page("cpu-profile", PAGES.cpuProfile),
@@ -35,15 +38,17 @@ const FILE_ENDINGS: Readonly<Record<CaptureRequest["kind"], string>> = {
 async function* capture(
   kind: CaptureRequest["kind"],
   { query, signal }: PageRequest,
-  threads: readonly QueriedThread[],
+  { threads, isAnswering }: { readonly threads: readonly QueriedThread[]; readonly isAnswering: IsAnswering },
 ): AsyncGenerator<Uint8Array> {
   const wanted = query.get("thread") ?? threads[0]?.name;
   const thread = threads.find(({ name }) => name === wanted);
   if (thread === undefined) {
     throw new PageError(400, `thread "${wanted}" is none of ${threads.map(({ name }) => name).join(", ")}`);
   }
+  const request = requestOf(kind, query);
+  if (!(await isAnswering(thread, signal))) throw new PageError(503, `${thread.name} does not answer: busy or stuck`);
   try {
-    yield* thread.ask(requestOf(kind, query), signal);
+    yield* thread.ask(request, signal);
   } catch (error) {
     if (!(error instanceof ThreadQueryError) || error.code === "failed") throw error;
     throw new PageError(error.code === "busy" ? 409 : 503, error.message);

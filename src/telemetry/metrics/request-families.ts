@@ -56,8 +56,8 @@ class Children {
   }
 }
 
-/** Groups that are sorted in between two pieces: a millisecond's work. */
-const TAKE_IN_MAX = 512;
+/** Groups that are sorted in as one piece. */
+const TAKE_IN_MAX = 4;
 
 export class RequestFamilies {
   readonly #view: SeriesView;

@@ -125,10 +125,19 @@ describe("fleet watch", () => {
   });
 
   it("failures are counted by the plugins that they befell; a list of models takes nobody out", () => {
-    const { watch, endpoints, control, counted } = setUp();
+    const { watch, endpoints, control, counted, lines } = setUp();
     const [first] = endpoints as [Endpoint];
-    watch.onScrapeFailed(first, { source: "models", kind: "unanswered", reason: "answered 404" });
-    expect([first.isReachable, control.scrapesFailed, counted]).toEqual([true, 0, ["models-data-source"]]);
+    for (let time = 0; time < 2; time++) {
+      watch.onScrapeFailed(first, { source: "models", kind: "unanswered", reason: "answered 404" });
+    }
+    expect([first.isReachable, control.scrapesFailed, counted.splice(0, 1)]).toEqual([true, 0, ["models-data-source"]]);
+    expect(lines).toEqual([
+      [
+        "warn",
+        "endpoint's list of models cannot be had; it stays as it was",
+        { endpoint: "default/a", address: "10.0.0.1:1", reason: "answered 404" },
+      ],
+    ]);
     watch.onScrapeFailed(first, unanswered("answered 500"));
     watch.onScrapeFailed(first, { source: "metrics", kind: "no-load", reason: "nothing known" });
     expect(counted.slice(1)).toEqual(["metrics-data-source", "metrics-data-source/core-metrics-extractor"]);

@@ -122,6 +122,21 @@ describe("a handler of two profiles", () => {
     expect(shard.decisions).toMatchObject([{ profile: 0, batchSize: 2 }]);
   });
 
+  it("that only finishes runs the first profile, and may set headers", () => {
+    const shard = shardWith({
+      checkProfiles: () => undefined,
+      finish: (_request, results) => ({
+        primaryProfile: "prefill",
+        headers: [{ name: "x-data-parallel-host-port", value: results.get("prefill")?.targets[0] ?? "" }],
+      }),
+    });
+    expect(ask(shard).answer).toMatchObject({
+      destination: "10.0.0.0:8000",
+      headers: { "x-data-parallel-host-port": "10.0.0.0:8000" },
+    });
+    expect(inFlight(shard)).toEqual([1, 0]);
+  });
+
   it("may name another way to the picked endpoint", () => {
     const shard = shardWith({
       ...decodeFirst,

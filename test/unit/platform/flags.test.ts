@@ -201,7 +201,7 @@ describe("help text", () => {
   });
 
   it.each([
-    ["--file <path>", "Where to read. Default: none."],
+    ["--file <path>", "Where to read."],
     ["--host <address>", "Where to listen. Default: 0.0.0.0."],
     ["--port <port>", "Port of something. 0 takes a free one. Default: 9002."],
     ["--count <number>", "How many. Default: 3."],
@@ -211,7 +211,20 @@ describe("help text", () => {
     ["-v <number>", "Verbosity. Default: 2."],
     ["--level <info|debug|warn>", "Least severe lines. Default: info."],
   ])("has a line for %s", (left, right) => {
-    expect(help.split("\n")).toContain(`  ${left.padEnd("--level <info|debug|warn>".length)}  ${right}`);
+    expect(help.split("\n")).toContain(`  ${left.padEnd(36)}${right}`);
+  });
+
+  it("goes on below where a flag or its text is too long for a line", () => {
+    const long = "word ".repeat(40).trim();
+    const flags = { long: textFlag("a-flag-with-a-name-that-is-long", "value-of-it", long, "x") };
+    const lines = formatHelp({ usage: "", about: "", groups: [{ title: "Long", flags }] })
+      .trimEnd()
+      .split("\n");
+    const [flag, ...text] = lines.slice(lines.indexOf("Long:") + 1);
+    expect(flag).toBe("  --a-flag-with-a-name-that-is-long <value-of-it>");
+    expect(text.map((line) => line.slice(38)).join(" ")).toBe(`${long} Default: x.`);
+    for (const line of text) expect([line.slice(0, 38).trim(), line.length <= 110]).toEqual(["", true]);
+    expect(text.length).toBeGreaterThan(2);
   });
 
   it("has a line per flag in groups and ends with a line break", () => {

@@ -76,13 +76,14 @@ describe("tuning by what engines report", () => {
     expect(tunings).toHaveLength(1);
   });
 
-  it("begins anew with another policy", () => {
-    const { tune, tunings } = testTuning();
-    tune.onReports([report(0, 128)]);
-    tune.setShape({ ...SHAPE, prefixTokensMax: 1_280 });
-    expect(tune.tuning).toEqual({});
-    tune.onReports([report(0, 128)]);
-    expect(tunings.at(-1)).toEqual({ blockSize: 512, blocksMax: 10 });
+  it("fits another policy to the reports so far, in its own numbers, without tuning the one before", () => {
+    const { tune, tunings, limits } = testTuning();
+    tune.onReports([report(0, 128, 100)]);
+    const [tuned] = [tunings.length];
+    tune.setShape({ ...SHAPE, prefixTokensMax: 1_280 }, [report(0, 128, 100)]);
+    expect(tune.tuning).toEqual({ blockSize: 512, blocksMax: 10 });
+    tune.setShape({ ...SHAPE, autoTune: false }, [report(0, 128, 100)]);
+    expect([tune.tuning, tunings.length, limits]).toEqual([{}, tuned, ["0: 100", "0: undefined"]]);
   });
 
   it.each([

@@ -102,10 +102,13 @@ describe("health details", () => {
     expect(health.counts()).toContainEqual({ code: "plugin-resting", count: 1 });
   });
 
-  it("a code has at most 256 rows, and one that goes makes room", () => {
-    const { health } = setUp();
+  it("a code has at most 256 rows, which is said once, and one that goes makes room", () => {
+    const { health, lines } = setUp();
     for (let plugin = 0; plugin < 300; plugin++) health.raise("plugin-resting", "threw", `plugin-${plugin}`);
     expect(health.counts()).toContainEqual({ code: "plugin-resting", count: 256 });
+    expect(lines.slice(256).map(({ msg }) => msg)).toEqual([
+      "degraded in more than 256 places; further ones are not told",
+    ]);
     health.clear("plugin-resting", "plugin-0");
     health.raise("plugin-resting", "threw", "plugin-299");
     expect(health.list().at(-1)?.subject).toBe("plugin-299");

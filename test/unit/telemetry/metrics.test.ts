@@ -176,6 +176,7 @@ describe("metrics", () => {
       shardRestarts: 5,
       indexWriterRestarts: 6,
       tlsHandshakesFailed: 7,
+      adminTurnedAway: { connections: 10, answers: 11, stalled: 12 },
     };
     const { samples } = await scrape(fleetOf(), control);
     expect(values(samples, "endpoint_picker_scrapes_total")).toEqual({ success: 1, failure: 2 });
@@ -184,6 +185,8 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_thread_restarts_total")).toEqual({ shard: 5, "index-writer": 6 });
     expect(values(samples, "endpoint_picker_tls_handshakes_failed_total")).toEqual({ "": 7 });
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
+    const turnedAway = values(samples, "endpoint_picker_admin_turned_away_total");
+    expect(turnedAway).toEqual({ connections: 10, answers: 11, stalled: 12 });
   });
 
   it("a degraded state that holds is not 0, the others are", async () => {

@@ -1,4 +1,6 @@
 /** What endpoints say they have, from the control thread's writer to the score and the filter that read it. */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { SharedCounters } from "../../../src/wasm/counters.ts";
 import { type Adapters, EndpointNames } from "../../../src/wasm/endpoint-names.ts";
@@ -6,6 +8,7 @@ import { layout } from "../../../src/wasm/layout.ts";
 import { FILTER_OPS, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { endpoint, NOW_MS, STALE_MS, type TestFleet, testFleet } from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
+import { xxh64 } from "../../support/xxh64.ts";
 
 const BY_ADAPTERS = [{ program: { op: SCORER_OPS.loraAffinity }, weight: 1 }];
 const adapters = (running: string[], waiting: string[], loadedMax: number): Adapters => ({
@@ -90,6 +93,51 @@ describe.each(KERNEL_BUILDS)("more names than are kept (%s build)", (build) => {
     expect(names.beyondCount).toBe(6);
     names.setServedModels(0, many.slice(1));
     expect(names.beyondCount).toBe(11);
+  });
+});
+
+describe.each([
+  [KERNEL_BUILDS[0], 2_000],
+  [KERNEL_BUILDS[1], 10_000],
+] as const)("adapters while another thread changes them (%s build)", (build, reads) => {
+  it(`none of ${reads} reads mixes two states`, async () => {
+    const slots = 64;
+    const endpoints = Array.from({ length: slots }, () => endpoint({ adapters: adapters(["a"], [], 0) }));
+    const fleet = testFleet(build, endpoints, BY_ADAPTERS);
+    const window = fleet.scan("hello", { model: "a" });
+    const stop = new SharedArrayBuffer(4);
+    const worker = new Worker(new URL("../../support/names-writer.mjs", import.meta.url), {
+      workerData: {
+        buffer: fleet.memory.buffer,
+        stop,
+        slots,
+        version: layout.ENDPOINT_NAMES_VERSION,
+        first: layout.ADAPTERS + layout.ENDPOINT_NAMES_HASHES,
+        stride: layout.ENDPOINT_NAMES_STRIDE,
+        hashes: ["a", "b"].map((name) => (xxh64(Buffer.from(name)) & ~3n) | BigInt(layout.NAME_RUNNING)),
+      },
+    });
+    await once(worker, "online");
+    const torn = (): number =>
+      new SharedCounters(fleet.memory, fleet.kernel).shards(layout.SHARD_COUNTER_SNAPSHOT_TORN);
+    const seen = new Set<number>();
+    let mixed = 0;
+    let taken = 0;
+    // A worker that is scheduled late has as many reads more to show itself.
+    for (; taken < reads || (seen.size < 2 && taken < 100 * reads); taken++) {
+      const tornBefore = torn();
+      const scores = fleet.scores(window);
+      if (torn() > tornBefore) continue;
+      seen.add(scores[0] ?? -1);
+      if (scores.some((score) => score !== scores[0])) mixed++;
+    }
+    const stopped = once(worker, "message");
+    Atomics.store(new Int32Array(stop), 0, 1);
+    await stopped;
+    await worker.terminate();
+    expect(mixed).toBe(0);
+    // Without overlap the test would have shown nothing.
+    expect(seen).toEqual(new Set([0, 1]));
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
 import { PICKER_OPS, PolicyTable, SCORER_OPS } from "../../../src/wasm/policies.ts";
 import { ShardMemory } from "../../../src/wasm/shard-memory.ts";
@@ -209,6 +209,21 @@ describe("policies that requests hold", () => {
     expect(table.publish(program)).toBeUndefined();
     reset(0);
     expect(table.publish(program)).toBe(0);
+  });
+
+  it("are not held when another one became active between the look and the hold", () => {
+    const { table, shards } = setUp();
+    table.publish(program);
+    // The control thread publishes just before the shard's hold of policy 0 counts.
+    const add = vi.spyOn(Atomics, "add").mockImplementationOnce((...args: Parameters<typeof Atomics.add>) => {
+      for (let number = 1; number < layout.POLICIES_MAX; number++) table.publish(program);
+      return Atomics.add(...args);
+    });
+    expect(shards[0]?.holdPolicy()).toBe(7);
+    expect(add).toHaveBeenCalledTimes(3);
+    add.mockRestore();
+    // Policy 0 is held by nobody, policy 7 is.
+    for (const expected of [0, 1, 2, 3, 4, 5, 6, 0]) expect(table.publish(program)).toBe(expected);
   });
 
   it("cannot be returned by who does not hold them", () => {

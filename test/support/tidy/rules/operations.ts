@@ -5,7 +5,7 @@ import { FLAG_GROUPS } from "../../../../src/flags.ts";
 import { PARSER_TYPES } from "../../../../src/parsing/parsers.ts";
 import { DEGRADED_STATES } from "../../../../src/telemetry/degraded-states.ts";
 import { METRICS } from "../../../../src/telemetry/metrics/all-metrics.ts";
-import { type Finding, findMatches, type Project, type ProjectFile } from "../project.ts";
+import { type Finding, findMatches, type Project, type ProjectFile, type SourceFile } from "../project.ts";
 import type { Rule } from "../rule.ts";
 
 const DOCUMENTS: readonly string[] = ["docs/troubleshooting.md", "docs/health.md"];
@@ -65,7 +65,29 @@ export const operationsRules: readonly Rule[] = [
     broken: [{ "docs/health.md": "the state `no-mood`" }, { "docs/troubleshooting.md": "`mood-scorer`" }],
     clean: { "docs/health.md": "`no-endpoints`, `queue-scorer`, a low-key word, `x-a-header`, `a-b c`" },
   },
+  {
+    name: "every degraded state is raised by somebody",
+    instead: "raise it where it begins, or take it out of src/telemetry/degraded-states.ts",
+    find: (project) =>
+      project.has("src/telemetry/health-details.ts")
+        ? Object.keys(DEGRADED_STATES)
+            .filter((code) => !project.sourcesIn("src/").some((file) => names(file, code)))
+            .map((code) => ({ path: "src/telemetry/degraded-states.ts", what: code }))
+        : [],
+    broken: [{ "src/telemetry/health-details.ts": "" }],
+    clean: {
+      "src/telemetry/health-details.ts": "",
+      "src/a.ts": Object.keys(DEGRADED_STATES)
+        .map((code) => `raise("${code}", "");`)
+        .join("\n"),
+    },
+  },
 ];
+
+/** Whether a source other than the table names the state. */
+function names({ path, codeAndStrings }: SourceFile, code: string): boolean {
+  return path !== "src/telemetry/degraded-states.ts" && codeAndStrings.includes(`"${code}"`);
+}
 
 function inDocuments(project: Project, pattern: RegExp, isKnown: (found: string) => boolean): Finding[] {
   const documents = DOCUMENTS.map((path) => project.file(path)).filter(

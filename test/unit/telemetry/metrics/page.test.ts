@@ -4,6 +4,7 @@ import { MetricsPage } from "../../../../src/telemetry/metrics/page.ts";
 import { REQUEST_COLUMNS } from "../../../../src/telemetry/series/columns.ts";
 import { RequestSeries } from "../../../../src/telemetry/series/request-series.ts";
 import { SeriesView } from "../../../../src/telemetry/series/series-view.ts";
+import type { ShardSeries } from "../../../../src/telemetry/series/shard-series.ts";
 import { exposition, metricSources, shardSeries } from "../../../support/metric-sources.ts";
 
 /** A view of one shard with this many combinations of labels, each with values in every histogram. */
@@ -23,6 +24,18 @@ function viewOf(children: number): SeriesView {
     series.requests.cells.fill(1, row, row + REQUEST_COLUMNS.width);
   }
   return new SeriesView([series]);
+}
+
+/** A shard that has met this many combinations of labels. */
+function rowsOf(count: number, shard: number): ShardSeries {
+  const series = shardSeries();
+  const metrics = new RequestSeries(series, new ManualClock());
+  for (let index = 0; index < count; index++) {
+    const meter = metrics.open("r");
+    meter.identify({ modelName: "m", targetModelName: "m", fairnessId: `flow-${index}`, priority: shard });
+    meter.onRouted({ slot: 0, tokens: 1, requestSize: 10 });
+  }
+  return series;
 }
 
 describe("the page", () => {
@@ -47,6 +60,20 @@ describe("the page", () => {
     const lines = (text: string): string[] => text.split("\n").filter((line) => !isProcess.test(line));
     const whole = await exposition({ series: view }, { withStreams: false });
     expect(lines(slices.join(""))).toEqual(lines(whole));
+  });
+
+  it("takes in what many shards have added bit by bit, too", async () => {
+    const view = new SeriesView(Array.from({ length: 8 }, (_, shard) => rowsOf(500, shard)));
+    const page = new MetricsPage(metricSources({ series: view }), { withTwins: false, withStreams: false });
+    const taken: number[] = [];
+    for await (const _slice of page.expose()) {
+      taken.push(view.requests().reduce((sum, { rows }) => sum + rows.length, 0));
+    }
+    // 4,000 rows, of which 2,047 are told apart.
+    expect(taken[0]).toBeGreaterThan(0);
+    expect(taken[0]).toBeLessThanOrEqual(1_024);
+    expect(taken.at(-1)).toBe(4_000);
+    expect(view.requests()).toHaveLength(2_048);
   });
 
   it("that nobody reads on ends, and the next one is whole again", async () => {
