@@ -99,10 +99,9 @@ function claimEntry(shard: usize, session: usize, key: u64, nowSeconds: u64): us
   for (let at = bucket; at < bucket + SESSION_BUCKET * SESSION_SIZE; at += SESSION_SIZE) {
     const entryKey = atomic.load<u64>(at);
     const binding = atomic.load<u64>(at, 8);
-    // A binding that is not its key's serves nobody: it goes before any that does.
+    // A free entry, and one whose binding is not its key's, serve nobody: they go before any that does.
     let age: u64 = SECONDS_MASK + 1;
     if (entryKey != 0 && tagOf(binding) == tagOf(entryKey)) age = ageOf(binding, nowSeconds);
-    if (entryKey == 0) age = SECONDS_MASK + 2;
     if (at > bucket && age <= oldestAge) continue;
     oldest = at;
     oldestKey = entryKey;

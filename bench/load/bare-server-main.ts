@@ -1,4 +1,4 @@
-/** The bare server as a program: prints its port, ends on a signal. `--unlimited-streams` keeps connections for ever. */
+/** The bare server as a program: prints its port, ends on a signal. `--unlimited-streams` keeps its connections. */
 import { endOnSignal } from "../../src/platform/signals.ts";
 import { startBareServer } from "./bare-server.ts";
 

@@ -27,8 +27,8 @@ export interface BareServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   /**
-   * After so many a client is told to open a new connection: a picker's limit when absent, since Node takes 1,000 resets
-   * of one.
+   * After so many a client is told to open a new connection: as a picker does when absent, since Node takes 1,000
+   * resets of one.
    */
   readonly streamsPerConnectionMax?: number;
 }

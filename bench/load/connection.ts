@@ -12,7 +12,6 @@ import { HEADER_TABLE_SIZE_NEEDED, type HeaderBlocks } from "./header-block.ts";
 import {
   FLAG,
   FRAME,
-  FRAME_HEAD_SIZE,
   FRAME_PAYLOAD_SIZE_MAX,
   type FrameHandler,
   FrameReader,
@@ -21,9 +20,8 @@ import {
   SETTING,
   settingsFrame,
   WINDOW_SIZE_DEFAULT,
-  writeFrameHead,
 } from "./http2-frames.ts";
-import { SERIAL_SIZE, writeSerialDigits } from "./prompts.ts";
+import { WriteBatch } from "./write-batch.ts";
 
 export interface Target {
   readonly host: string;
@@ -79,7 +77,6 @@ const STREAM_WINDOW_SIZE: number = 16 * 1024 * 1024;
 const CONNECTION_WINDOW_SIZE: number = 24 * 1024 * 1024;
 
 const READ_SIZE = 256 * 1024;
-const WRITE_SIZE = 256 * 1024;
 const WINDOW_SIZE_MAX = 2 ** 31 - 1;
 /** Streams of one connection; identifiers end at 2^31. */
 const STREAM_ID_MAX = 2 ** 31 - 1;
@@ -93,10 +90,7 @@ export class LoadConnection implements FrameHandler {
   readonly #streams = new Map<number, LoadStream>();
   /** Streams with bytes to send that no window lets through. */
   readonly #blocked = new Set<LoadStream>();
-  readonly #freeBuffers: Buffer[] = [];
-  #out: Buffer = Buffer.allocUnsafeSlow(WRITE_SIZE);
-  #outSize = 0;
-  #isFlushQueued = false;
+  readonly #out: WriteBatch;
   #nextStreamId = 1;
   #window = WINDOW_SIZE_DEFAULT;
   #streamWindow = WINDOW_SIZE_DEFAULT;
@@ -144,7 +138,8 @@ export class LoadConnection implements FrameHandler {
       [SETTING.maxConcurrentStreams]: 1024,
       [SETTING.initialWindowSize]: STREAM_WINDOW_SIZE,
     };
-    this.#write(Buffer.concat([PREFACE, settingsFrame(settings), frameOf(FRAME.windowUpdate, 0, 0, update)]));
+    this.#out = new WriteBatch(this.#socket);
+    this.#out.raw(Buffer.concat([PREFACE, settingsFrame(settings), frameOf(FRAME.windowUpdate, 0, 0, update)]));
   }
 
   /** A new stream can be begun. */
@@ -164,7 +159,7 @@ export class LoadConnection implements FrameHandler {
     this.#nextStreamId += 2;
     this.#streams.set(cursor.streamId, stream);
     const block = this.#headerBlock(cursor.streamId);
-    this.#writeFrame(FRAME.headers, FLAG.endHeaders, cursor.streamId, block);
+    this.#out.frame(FRAME.headers, FLAG.endHeaders, cursor.streamId, block);
     this.advance(stream);
   }
 
@@ -179,7 +174,7 @@ export class LoadConnection implements FrameHandler {
         this.#blocked.add(stream);
         return;
       }
-      this.#writeData(stream, message, size);
+      this.#out.data(cursor.streamId, message, { start: cursor.messageOffset, size, serial: stream.serial });
       cursor.window -= size;
       this.#window -= size;
       cursor.messageOffset += size;
@@ -190,7 +185,7 @@ export class LoadConnection implements FrameHandler {
     this.#blocked.delete(stream);
     if (cursor.endsAfterMessages && cursor.messageIndex === messages.length) {
       cursor.endsAfterMessages = false;
-      this.#writeFrame(FRAME.data, FLAG.endStream, cursor.streamId, EMPTY);
+      this.#out.frame(FRAME.data, FLAG.endStream, cursor.streamId, EMPTY);
     }
   }
 
@@ -204,19 +199,9 @@ export class LoadConnection implements FrameHandler {
   reset(stream: LoadStream, code: number): void {
     const payload = Buffer.alloc(4);
     payload.writeUInt32BE(code);
-    this.#writeFrame(FRAME.rstStream, 0, stream.cursor.streamId, payload);
+    this.#out.frame(FRAME.rstStream, 0, stream.cursor.streamId, payload);
     this.#forget(stream);
   }
-
-  /** Hands what was written to the socket: once per turn, when all that reads and timers began has been written. */
-  readonly #flush = (): void => {
-    this.#isFlushQueued = false;
-    if (this.#outSize === 0 || this.#state === "closed") return;
-    const out = this.#out;
-    this.#socket.write(out.subarray(0, this.#outSize), () => this.#freeBuffers.push(out));
-    this.#out = this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(WRITE_SIZE);
-    this.#outSize = 0;
-  };
 
   /** Drops the connection, and its streams without a word. */
   destroy(): void {
@@ -252,7 +237,7 @@ export class LoadConnection implements FrameHandler {
     if (type === FRAME.windowUpdate) this.#widen(streamId, payload.readUInt32BE(0) & WINDOW_SIZE_MAX);
     else if (type === FRAME.rstStream) this.#onReset(streamId, payload.readUInt32BE(0));
     else if (type === FRAME.settings && (flags & FLAG.ack) === 0) this.#onSettings(payload);
-    else if (type === FRAME.ping && (flags & FLAG.ack) === 0) this.#writeFrame(FRAME.ping, FLAG.ack, 0, payload);
+    else if (type === FRAME.ping && (flags & FLAG.ack) === 0) this.#out.frame(FRAME.ping, FLAG.ack, 0, payload);
     else if (type === FRAME.goaway) this.#onGoaway(payload);
   }
 
@@ -276,7 +261,7 @@ export class LoadConnection implements FrameHandler {
         this.#streamWindow = value;
       }
     });
-    this.#writeFrame(FRAME.settings, FLAG.ack, 0, EMPTY);
+    this.#out.frame(FRAME.settings, FLAG.ack, 0, EMPTY);
     this.#advanceBlocked();
     if (this.#state !== "opening") return;
     this.#state = "accepting";
@@ -353,41 +338,7 @@ export class LoadConnection implements FrameHandler {
   #acknowledge(streamId: number, size: number): void {
     const payload = Buffer.alloc(4);
     payload.writeUInt32BE(size);
-    this.#writeFrame(FRAME.windowUpdate, 0, streamId, payload);
-  }
-
-  #writeData({ cursor, serial }: LoadStream, { bytes, serialAt }: ScriptMessage, size: number): void {
-    const at = this.#claim(FRAME_HEAD_SIZE + size);
-    writeFrameHead(this.#out, at, { size, type: FRAME.data, flags: 0, streamId: cursor.streamId });
-    const start = cursor.messageOffset;
-    const end = start + size;
-    const bodyAt = at + FRAME_HEAD_SIZE;
-    bytes.copy(this.#out, bodyAt, start, end);
-    if (serialAt === undefined || serialAt >= end || serialAt + SERIAL_SIZE <= start) return;
-    const from = Math.max(0, start - serialAt);
-    const to = Math.min(SERIAL_SIZE, end - serialAt);
-    writeSerialDigits(this.#out, bodyAt + serialAt + from - start, serial, from, to);
-  }
-
-  #writeFrame(type: number, flags: number, streamId: number, payload: Buffer): void {
-    const at = this.#claim(FRAME_HEAD_SIZE + payload.length);
-    writeFrameHead(this.#out, at, { size: payload.length, type, flags, streamId });
-    payload.copy(this.#out, at + FRAME_HEAD_SIZE);
-  }
-
-  #write(bytes: Buffer): void {
-    const at = this.#claim(bytes.length);
-    bytes.copy(this.#out, at);
-  }
-
-  /** Room for so many bytes in the write buffer; where they begin. */
-  #claim(size: number): number {
-    if (this.#outSize + size > WRITE_SIZE) this.#flush();
-    if (!this.#isFlushQueued) queueMicrotask(this.#flush);
-    this.#isFlushQueued = true;
-    const at = this.#outSize;
-    this.#outSize += size;
-    return at;
+    this.#out.frame(FRAME.windowUpdate, 0, streamId, payload);
   }
 }
 

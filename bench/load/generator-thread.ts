@@ -8,18 +8,18 @@ import { systemClock } from "../../src/base/clock.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { Generator, type GeneratorOptions, type GeneratorResult } from "./generator.ts";
 
-type Command = "start" | "startMeasuring" | "stopMeasuring" | "stop";
+type Command = "start" | "startMeasuring" | "endedCount" | "stopMeasuring" | "stop";
 
-type Reply =
-  | { readonly kind: "done"; readonly result: GeneratorResult | undefined }
-  | { readonly kind: "failed"; readonly message: string };
+type Reply = { readonly kind: "done"; readonly result: Result } | { readonly kind: "failed"; readonly message: string };
+
+type Result = GeneratorResult | number | undefined;
 
 /** Tells this file that it runs as such a thread. */
 interface ThreadData {
   readonly generator: GeneratorOptions;
 }
 
-/** The same four steps as a `Generator`, each a message to its thread. */
+/** The same steps as a `Generator`, each a message to its thread. */
 export class GeneratorThread {
   readonly #worker: Worker;
 
@@ -36,10 +36,12 @@ export class GeneratorThread {
     await this.#ask("startMeasuring");
   }
 
+  async endedCount(): Promise<number> {
+    return (await this.#ask("endedCount")) as number;
+  }
+
   async stopMeasuring(): Promise<GeneratorResult> {
-    const result = await this.#ask("stopMeasuring");
-    if (result === undefined) throw new Error("the generator's thread gave no result");
-    return result;
+    return (await this.#ask("stopMeasuring")) as GeneratorResult;
   }
 
   async stop(): Promise<void> {
@@ -47,7 +49,7 @@ export class GeneratorThread {
     await this.#worker.terminate();
   }
 
-  #ask(command: Command): Promise<GeneratorResult | undefined> {
+  #ask(command: Command): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#worker.once("error", reject);
       this.#worker.once("message", (reply: Reply) => {

@@ -4,12 +4,12 @@
  * latency counts from the time at which they were to begin.
  */
 import type { Clock, Timer } from "../../src/base/clock.ts";
-import { ConfigError, messageOf } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
-import { LoadConnection, type Target } from "./connection.ts";
+import type { LoadConnection, Target } from "./connection.ts";
 import { Exchange, type ExchangeOptions, type ExchangeOwner } from "./exchange.ts";
 import { type ExchangeScript, makeScripts, type ScriptOptions } from "./exchange-script.ts";
 import { headerBlocks } from "./header-block.ts";
+import { Lane, type LaneEvents } from "./lane.ts";
 import { type HistogramState, LatencyHistogram } from "./latency-histogram.ts";
 
 /** How exchanges are begun. Both are this thread's share. */
@@ -50,8 +50,6 @@ export interface GeneratorResult {
 
 /** Exchanges that an open loop may have waiting for a connection; beyond it, it says that it cannot send them. */
 const WAITING_MAX = 100_000;
-const CONNECT_ATTEMPTS_MAX = 5;
-const CONNECT_RETRY_MS = 100;
 const SWEEP_MS = 500;
 /** An open loop that has longer to wait than this sleeps; timers are exact to a millisecond only. */
 const SPIN_MS = 2;
@@ -106,6 +104,12 @@ export class Generator implements ExchangeOwner {
   async startMeasuring(): Promise<void> {
     this.#measured = new Measured(this.#clock.nowMs());
     this.#isMeasuring = true;
+  }
+
+  /** Exchanges that have ended since `startMeasuring`, well or not. Rejects with what ended the load. */
+  async endedCount(): Promise<number> {
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#measured.endedCount;
   }
 
   /** Rejects with what ended the load, if anything did. */
@@ -221,74 +225,6 @@ export class Generator implements ExchangeOwner {
   }
 }
 
-interface LaneEvents {
-  readonly clock: Clock;
-  /** A connection takes streams again. */
-  readonly onReady: () => void;
-  readonly onFailed: (error: Error) => void;
-  readonly onConnected: () => void;
-}
-
-/** One of Envoy's connections: when a peer gives it up, another takes its place. */
-class Lane {
-  readonly #target: Target;
-  readonly #headerBlocks: ReturnType<typeof headerBlocks>;
-  readonly #events: LaneEvents;
-  /** All that are not closed: the one in use and those that finish their streams. */
-  readonly #connections = new Set<LoadConnection>();
-  #isEnded = false;
-  connection: LoadConnection | undefined;
-
-  constructor(target: Target, blocks: ReturnType<typeof headerBlocks>, events: LaneEvents) {
-    this.#target = target;
-    this.#headerBlocks = blocks;
-    this.#events = events;
-  }
-
-  async connect(): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#connectOnce();
-      } catch (error) {
-        const { host, port } = this.#target;
-        const message = `no connection to ${host}:${port}: ${messageOf(error)}`;
-        if (attempt === CONNECT_ATTEMPTS_MAX) throw new ConfigError(message, { cause: error });
-        await new Promise<void>((resolve) => this.#events.clock.setTimeout(resolve, CONNECT_RETRY_MS));
-      }
-    }
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    for (const connection of this.#connections) connection.destroy();
-  }
-
-  async #connectOnce(): Promise<void> {
-    const connection = await LoadConnection.open({
-      target: this.#target,
-      headerBlocks: this.#headerBlocks,
-      onDraining: () => this.#replace(),
-      onClosed: (closed) => {
-        this.#connections.delete(closed);
-        if (this.connection === closed) this.#replace();
-      },
-    });
-    if (this.#isEnded) return connection.destroy();
-    this.#connections.add(connection);
-    this.connection = connection;
-    this.#events.onConnected();
-  }
-
-  #replace(): void {
-    this.connection = undefined;
-    if (this.#isEnded) return;
-    this.connect().then(
-      () => this.#events.onReady(),
-      (error: Error) => this.#events.onFailed(error),
-    );
-  }
-}
-
 /** Counts of one measured time. */
 class Measured {
   readonly #startMs: number;
@@ -305,7 +241,10 @@ class Measured {
     this.#startMs = startMs;
   }
 
+  endedCount = 0;
+
   count(error: string | undefined, latencyMs: number): void {
+    this.endedCount++;
     if (error === undefined) this.#exchange.add(latencyMs);
     else this.#errors.set(error, (this.#errors.get(error) ?? 0) + 1);
   }

@@ -24,6 +24,8 @@ export interface LoadFlags {
   readonly ending: StreamEnding;
   readonly warmUpMs: number;
   readonly durationMs: number;
+  /** 0 for as many as there are. */
+  readonly exchangeCountMin: number;
   readonly timeoutMs: number;
   readonly threadCount: number;
   readonly pid: number;
@@ -60,6 +62,14 @@ export const LOAD_FLAGS: FlagTableOf<LoadFlags> = {
   ending: choiceFlag("end", "How a stream ends; Envoy resets.", ["reset", "half-close"]),
   warmUpMs: durationFlag({ name: "warm-up", help: "Load before measuring.", byDefaultMs: 1_000, minMs: 0 }),
   durationMs: durationFlag({ name: "duration", help: "Measured time.", byDefaultMs: 5_000, minMs: 1 }),
+  exchangeCountMin: integerFlag({
+    name: "exchanges",
+    valueName: "count",
+    help: "Measure longer, until so many exchanges have ended.",
+    byDefault: 0,
+    min: 0,
+    max: COUNT_MAX,
+  }),
   timeoutMs: durationFlag({
     name: "timeout",
     help: "An exchange without a word from the picker for so long has failed.",

@@ -13,6 +13,8 @@ import { type ProcessUsage, readProcessUsage } from "./process-usage.ts";
 export interface LoadOptions extends Omit<GeneratorOptions, "serialStart"> {
   readonly warmUpMs: number;
   readonly durationMs: number;
+  /** Measures on, beyond the duration, until so many exchanges have ended. */
+  readonly exchangeCountMin?: number;
   /** 1 runs on the calling thread. */
   readonly threadCount: number;
   /** The server's process, when its use is to be measured. */
@@ -66,6 +68,7 @@ export const THREADS_MAX = 16;
 interface RunningGenerator {
   start(): Promise<void>;
   startMeasuring(): Promise<void>;
+  endedCount(): Promise<number>;
   stopMeasuring(): Promise<GeneratorResult>;
   stop(): Promise<void>;
 }
@@ -79,6 +82,7 @@ export async function runLoad(options: LoadOptions, clock: Clock): Promise<LoadR
     const before = readUse(options.pid);
     await Promise.all(generators.map((generator) => generator.startMeasuring()));
     await sleep(clock, options.durationMs);
+    await untilEnded(generators, options.exchangeCountMin ?? 0, clock);
     const after = readUse(options.pid);
     const results = await Promise.all(generators.map((generator) => generator.stopMeasuring()));
     return resultOf(options, results, before, after);
@@ -193,6 +197,16 @@ function serverUse(
     memoryBytesMax: after.memoryBytesMax,
   };
 }
+
+async function untilEnded(generators: readonly RunningGenerator[], countMin: number, clock: Clock): Promise<void> {
+  const endedCount = async (): Promise<number> => {
+    const counts = await Promise.all(generators.map((generator) => generator.endedCount()));
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
+  while ((await endedCount()) < countMin) await sleep(clock, ENDED_POLL_MS);
+}
+
+const ENDED_POLL_MS = 20;
 
 function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.setTimeout(resolve, ms));

@@ -5,8 +5,9 @@ export function formatLoadRecord(record: LoadRecord): string {
   const { machine, node, commit, seed, roundCount, durationMs } = record;
   const pinned = record.isPinned ? "servers on one core, generator on the others" : "nothing pinned to a core";
   const rows = record.measures.map((measure) => {
-    const figures = [measure.bare, measure.picker].map((span) => figure(measure, span));
-    return `| ${[measure.label, ...figures, ratio(measure)].join(" | ")} |`;
+    const { bare, picker, ratio } = measure;
+    const figures = [bare, picker].map((span) => (span === undefined ? LIMITED : figure(measure, span)));
+    return `| ${[measure.label, ...figures, ratio === undefined ? LIMITED : formatRatio(ratio)].join(" | ")} |`;
   });
   const rounds = `${roundCount} rounds of ${durationMs / 1000} s`;
   return [
@@ -20,12 +21,14 @@ export function formatLoadRecord(record: LoadRecord): string {
   ].join("\n");
 }
 
+/** Stands for a figure that says more about the generator. */
+const LIMITED = "–";
+
 function figure({ unit }: MeasureRecord, { median }: Span): string {
   return `${short(median)}${unit === "/s" ? "" : " "}${unit}`;
 }
 
-function ratio(measure: MeasureRecord): string {
-  const { median, min, max } = measure.ratio;
+function formatRatio({ median, min, max }: Span): string {
   return `${median.toFixed(2)} × (${min.toFixed(2)} … ${max.toFixed(2)})`;
 }
 
@@ -37,7 +40,8 @@ function notes(record: LoadRecord): string[] {
     `Exchanges that failed: ${record.errorCount}.`,
     record.h2load,
   ];
-  if (record.generatorLimits.length > 0) lines.push(`Limited by the generator: ${record.generatorLimits.join("; ")}.`);
+  if (record.generatorLimits.length > 0)
+    lines.push(`Not shown, since the generator was the limit: ${record.generatorLimits.join("; ")}.`);
   return lines;
 }
 

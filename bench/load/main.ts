@@ -77,8 +77,8 @@ function readTarget({ target, isTls }: LoadFlags): Target {
 
 function commonOptions(flags: LoadFlags): Omit<LoadOptions, "target" | "pace"> {
   const { authority, connectionCount, ending, chunksInFlight, timeoutMs, threadCount } = flags;
-  const { warmUpMs, durationMs, seed } = flags;
-  const times = { warmUpMs, durationMs, timeoutMs };
+  const { warmUpMs, durationMs, exchangeCountMin, seed } = flags;
+  const times = { warmUpMs, durationMs, exchangeCountMin, timeoutMs };
   const exchange = { ending, chunksInFlight, isAtOnce: false, mayEndAfterPick: false };
   return { ...times, ...exchange, authority, connectionCount, threadCount, seed, script: flags };
 }

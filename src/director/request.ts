@@ -337,7 +337,8 @@ export class InferenceRequest {
   #meterScheduled({ outcome, decision }: Scheduled): void {
     if (this.meter === undefined || decision === undefined || decision.decided.kind === "no-endpoints") return;
     const pick = outcome instanceof EppError ? undefined : outcome.pick;
-    const blockSize = this.#context.memory.blockSize(this.#policy.number);
+    const { number, compiled } = this.#policy;
+    const blockSize = compiled.prefixCache && this.#context.memory.blockSize(number);
     this.meter.onScheduled({ pick, blockSize, durationMs: decision.batchMs });
   }
 

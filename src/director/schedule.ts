@@ -41,8 +41,8 @@ export interface ScheduleOptions {
 
 export function schedule(options: ScheduleOptions): void {
   const { policy, plugins, decisions, pickOf, onScheduled } = options;
-  const { nextProfiles, finish } = policy.profileHandler.part;
-  if (plugins === undefined || (nextProfiles === undefined && finish === undefined)) {
+  const handler = policy.profileHandler.part;
+  if (plugins === undefined || (handler.nextProfiles === undefined && handler.finish === undefined)) {
     decisions.push(pickOf(0), (decision) => onScheduled(onlyResult(decision)));
     return;
   }

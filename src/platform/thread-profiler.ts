@@ -2,7 +2,7 @@
  * Profiles of the thread that this runs on, by V8's own profilers, as the files that Chrome's and VS Code's tools open:
  * `.cpuprofile`, `.heapprofile`, `.heapsnapshot`. One at a time per thread.
  *
- * What each costs the thread (Node 20, 2026-11, EPYC 2 vCPU): profiles of CPU or heap some 10 % of its time while they
+ * What each costs the thread (Node 20, 2026-11, Xeon 2 cores): profiles of CPU or heap some 10 % of its time while they
  * run; a snapshot stops it while V8 copies its heap, 70 ms of CPU per MB, and takes the heap's size again until sent.
  */
 import { Session } from "node:inspector";

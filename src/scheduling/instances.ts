@@ -8,7 +8,8 @@ import type { PluginInstance } from "../config/config.ts";
 import { completeDataGraph, type DataNode } from "../framework/data-graph.ts";
 import type { CreateContext, Facet, Plugin, PluginDefinition, SharedColumn } from "../framework/plugin.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
-import { isUserDefinition, type UserParameters } from "../framework/user-modules.ts";
+import { isUserDefinition } from "../framework/user-modules.ts";
+import type { UserParameters } from "../framework/user-plugin.ts";
 
 export interface CreatedPlugin {
   readonly name: string;

@@ -119,8 +119,8 @@ export class HttpConnection {
   }
 
   #read(bytes: Buffer, size: number): void {
-    if (!this.#isWaiting) return this.#drop();
     try {
+      // Throws for bytes that nobody asked for: the reader is done then.
       this.#reader.read(bytes, size, this.#onBody);
     } catch (error) {
       return this.abort(messageOf(error));

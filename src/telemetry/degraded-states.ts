@@ -19,6 +19,7 @@ export type DegradedCode =
   | "objectives-file-bad"
   | "config-bad"
   | "certificate-reload-failed"
+  | "certificate-expiring"
   | "shard-down"
   | "fewer-shards"
   | "thread-silent"
@@ -76,6 +77,11 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     severity: "warning",
     meaning: "The configuration was changed and cannot be used: requests are decided by the one before.",
     remedy: "Mend the file at the line that the detail names; `/debug/config` shows what is in force.",
+  },
+  "certificate-expiring": {
+    severity: "warning",
+    meaning: "The certificate of ext_proc expires within a day, or has expired: proxies that check it turn away.",
+    remedy: "Put a new one into --cert-path, and start with --enable-cert-reload so that it is used without a restart.",
   },
   "certificate-reload-failed": {
     severity: "warning",

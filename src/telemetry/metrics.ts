@@ -334,7 +334,7 @@ export const OWN_METRICS: readonly OwnMetric[] = [
   {
     name: "endpoint_picker_series_folded_total",
     type: "counter",
-    help: "Values counted under other because a shard's series table had no room for their labels, by table.",
+    help: "Times that something counted as other because a shard's series table had no room for its labels, by table.",
     labels: ["table"],
     read: ({ series }) => FOLDED_KINDS.map((kind) => ({ labels: { table: kind }, value: series.folded(kind) })),
   },

@@ -2,7 +2,7 @@
  * Chooses on a shard which requests get a log line: all of them while there are few, under load so many per second,
  * failures before successes. What gets none is counted, and the counts are told once per second. A request that gets
  * none costs its shard a comparison; one that does costs a message to the control thread, which writes the line
- * (outcome-log.ts): 2 µs, where writing it here would take 5 and a thread of the pool.
+ * (outcome-log.ts): a third of what writing it here would take (bench/micro/request-lines).
  */
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode } from "../base/errors.ts";

@@ -37,8 +37,8 @@ export interface ScheduledFacts {
         readonly scores?: readonly number[];
       }
     | undefined;
-  /** Bytes of a block of the prompt. */
-  readonly blockSize: number;
+  /** Bytes of a block of the prompt; undefined where the policy has no prefix cache. */
+  readonly blockSize: number | undefined;
   /**
    * Time in the scheduler: of the whole batch, since the answer leaves when all of it is decided. Undefined when it was
    * not measured.

@@ -130,6 +130,20 @@ describe("/debug/health", () => {
     await closed;
   });
 
+  it.runIf(supportsReusePort())("has a row for each of several shards, and each can be profiled", async () => {
+    const epp = await startTestEpp(addressesOf(await startSimulators(1)), { shardCount: 2 });
+    const { shards, degraded } = await getJson<Health>(epp, "/debug/health");
+    expect(shards.map(({ name, isListening }) => [name, isListening])).toEqual([
+      ["shard-0", true],
+      ["shard-1", true],
+    ]);
+    expect(degraded).toEqual([]);
+    const profiles = ["shard-0", "shard-1"].map((thread) =>
+      get(epp, `/debug/pprof/profile?seconds=1&thread=${thread}`),
+    );
+    for (const profile of profiles) expect((await profile).status).toBe(200);
+  });
+
   it.runIf(!supportsReusePort())("says when fewer shards run than were asked for", async () => {
     const epp = await startTestEpp(addressesOf(await startSimulators(1)), { shardCount: 3 });
     const { degraded, shards } = await getJson<Health>(epp, "/debug/health");

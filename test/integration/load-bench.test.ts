@@ -51,11 +51,11 @@ const SCRIPT: ScriptOptions = {
   chunkCount: 2,
 };
 
-/** Half a second of load. */
+/** A little load, until some exchanges have ended. */
 async function load(port: number, options: Partial<LoadOptions> = {}): Promise<LoadResult> {
   const loop = { pace: { kind: "closed", concurrency: 8 }, connectionCount: 2, threadCount: 1 } as const;
   const exchange = { ending: "reset", chunksInFlight: 1, isAtOnce: false, mayEndAfterPick: false } as const;
-  const times = { warmUpMs: 0, durationMs: 500, timeoutMs: 5_000 };
+  const times = { warmUpMs: 0, durationMs: 200, exchangeCountMin: 100, timeoutMs: 15_000 };
   const target = { host: "127.0.0.1", port, isTls: false };
   const all = { ...loop, ...exchange, ...times, target, authority: "localhost", seed: 1, script: SCRIPT };
   return await runLoad({ ...all, ...options }, systemClock);
@@ -73,9 +73,10 @@ describe("driving the bare server", () => {
 
   it.each([
     ["bodies larger than a window", { script: { ...SCRIPT, bodySize: 450_000 } }],
-    ["many chunks", { script: { ...SCRIPT, chunkCount: 1_000 }, durationMs: 1_500 }],
+    ["many chunks", { script: { ...SCRIPT, chunkCount: 1_000 }, exchangeCountMin: 8 }],
     ["chunks that are not waited for", { chunksInFlight: 100, script: { ...SCRIPT, chunkCount: 100 } }],
     ["everything at once", { isAtOnce: true }],
+    ["everything at once, larger than a window", { isAtOnce: true, script: { ...SCRIPT, bodySize: 220_000 } }],
   ])("%s go through", async (_what, options: Partial<LoadOptions>) => {
     const result = await load(await bareServer(), options);
     expect(result.errors).toEqual({});
@@ -84,7 +85,11 @@ describe("driving the bare server", () => {
 
   it("an open loop begins about as many exchanges as it should, and says how late", async () => {
     const ratePerSecond = 400;
-    const result = await load(await bareServer(), { pace: { kind: "open", ratePerSecond }, durationMs: 1_000 });
+    const result = await load(await bareServer(), {
+      pace: { kind: "open", ratePerSecond },
+      durationMs: 1_000,
+      exchangeCountMin: 0,
+    });
     expect(result.errors).toEqual({});
     expect(result.offeredPerSecond).toBe(ratePerSecond);
     // Arrivals are random: the mean, and 5 standard deviations.
@@ -147,7 +152,7 @@ describe("driving a picker", () => {
 
   it("one that is silent is given up", async () => {
     const picker = await scriptedPicker(() => undefined);
-    const result = await load(picker.port, { timeoutMs: 50, durationMs: 1_500 });
+    const result = await load(picker.port, { timeoutMs: 50, exchangeCountMin: 8 });
     expect(Object.keys(result.errors)).toEqual(["no answer in 0.05 s"]);
   });
 
@@ -184,7 +189,11 @@ describe("flow control", () => {
   it("windows smaller than a message are kept, and the bytes are right", async () => {
     const bodies: string[] = [];
     const server = await smallWindowServer((body) => bodies.push(body));
-    const result = await load(server, { script: { ...SCRIPT, bodySize: 60_000 }, timeoutMs: 400, durationMs: 600 });
+    const result = await load(server, {
+      script: { ...SCRIPT, bodySize: 60_000 },
+      timeoutMs: 2_000,
+      exchangeCountMin: 8,
+    });
     // It answers nothing: what counts is what has come.
     expect(result.completedCount).toBe(0);
     expect(bodies.length).toBeGreaterThan(0);
@@ -220,7 +229,7 @@ describe("the program", () => {
     const port = await bareServer();
     const program = runProgram("../bench/load/main.js", [
       ...["--target", `127.0.0.1:${port}`, "--threads", "2", "--pid", String(process.pid), "--json"],
-      ...["--duration", "300ms", "--warm-up", "100ms", "--body-size", "1KB"],
+      ...["--duration", "300ms", "--exchanges", "10", "--warm-up", "100ms", "--body-size", "1KB"],
     ]);
     expect(await program.ended, program.errors.join("\n")).toBe(0);
     const result = JSON.parse(program.output.join("\n")) as LoadResult;

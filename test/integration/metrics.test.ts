@@ -1,6 +1,7 @@
 /** The metrics page of a picker that has served, streamed and refused: against the Go picker's, and what happened. */
 import { afterEach, describe, expect, it } from "vitest";
 import { type Devproxy, startDevproxy } from "../../src/devproxy/devproxy.ts";
+import { supportsReusePort } from "../../src/shards/pool.ts";
 import { closeEpps, LOOPBACK, startTestEpp, type TestEpp } from "../support/epp.ts";
 import { ExtProcClient } from "../support/ext-proc-client.ts";
 import { chatBody } from "../support/ext-proc-messages.ts";
@@ -102,6 +103,24 @@ describe("the metrics page", () => {
     });
     expect(attempts.sort()).toEqual([0, 1]);
     expect(page.value("llm_d_epp_request_total", LABELS)).toBe(1);
+  });
+
+  it.runIf(supportsReusePort())("adds up what several shards count", async () => {
+    const { epp } = await startBed({ shardCount: 2 });
+    // A connection stays with the shard that took it: with 16 of them both have some.
+    const asked = Array.from({ length: 16 }, async () => {
+      const client = new ExtProcClient(epp.grpcPort);
+      clients.push(client);
+      await client.ask(chatBody("Which bird?", MODEL));
+    });
+    await Promise.all(asked);
+    await until("all streams are over", async () => {
+      return (await readMetrics(epp.metricsPort)).value("endpoint_picker_streams_inflight") === 0;
+    });
+    const page = await readMetrics(epp.metricsPort);
+    expect(page.value("llm_d_epp_request_total", LABELS)).toBe(16);
+    expect(page.value("llm_d_epp_request_running", LABELS)).toBe(0);
+    expect(page.value("llm_d_epp_scheduler_e2e_duration_seconds_count")).toBe(16);
   });
 
   it("shows a request as running and in flight while its stream is open, and what a dead shard had as over", async () => {

@@ -18,6 +18,6 @@ while (changes < changesMax && Atomics.load(stopFlag, 0) === 0) {
   for (let slot = 0; slot < slots; slot++) view.setBigUint64(first + slot * stride, hash, true);
   Atomics.add(versions, 0, 1);
   // Readers get a chance between two changes.
-  for (let wait = 0; wait < 300; wait++) Atomics.load(stopFlag, 0);
+  for (let wait = 0; wait < 20_000; wait++) Atomics.load(stopFlag, 0);
 }
 parentPort.postMessage(changes);

@@ -138,6 +138,6 @@ function timeOf({ timestamp }: Sample = { timestamp: "" } as Sample): number {
 }
 
 /** As `Number` reads it, of what the format calls a number. */
-export function readNumber(text: string): number {
+function readNumber(text: string): number {
   return NUMBER.test(text) ? Number(text.replace(/^\+/, "").replace("Inf", "Infinity")) : Number.NaN;
 }

@@ -182,7 +182,7 @@ export const prefixHitRatio: HistogramDeclaration = {
   labels: ["plugin_name", "plugin_type"],
   buckets: HIT_RATIOS,
   twin: { name: "inference_extension_prefix_indexer_hit_ratio", labels: [] },
-  when: "With each pick for a prompt of at least one block.",
+  when: "With each pick for a prompt of at least one block, where the policy has a prefix cache.",
 };
 
 export const prefixHitBytes: HistogramDeclaration = {
@@ -192,7 +192,7 @@ export const prefixHitBytes: HistogramDeclaration = {
   labels: ["plugin_name", "plugin_type"],
   buckets: HIT_BYTES,
   twin: { name: "inference_extension_prefix_indexer_hit_bytes", labels: [] },
-  when: "With each pick.",
+  when: "With each pick, where the policy has a prefix cache.",
 };
 
 const STREAM_FLAG = "--enable-grpc-stream-metrics";

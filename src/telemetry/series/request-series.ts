@@ -95,7 +95,7 @@ class RequestSeriesMeter implements RequestMeter {
     const { pick, blockSize, durationMs } = facts;
     if (durationMs !== undefined) observe(shared, 0, SHARED_COLUMNS.scheduler, durationMs / 1_000);
     this.#countAttempt(pick?.slot ?? NO_SLOT, pick?.generation ?? 0);
-    if (pick === undefined) return;
+    if (pick === undefined || blockSize === undefined) return;
     const { blockCount, matchedBlocks } = pick;
     observe(shared, 0, SHARED_COLUMNS.hitBytes, matchedBlocks * blockSize);
     if (blockCount > 0) observe(shared, 0, SHARED_COLUMNS.hitRatio, matchedBlocks / blockCount);

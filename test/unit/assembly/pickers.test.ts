@@ -94,6 +94,11 @@ describe.each(KERNEL_BUILDS)("weighted-random picker (%s build)", (build) => {
     expect(chiSquare(first, [1, 1, 1])).toBeLessThan(13.82);
   });
 
+  it("totals near the end of the numbers still name each target once", () => {
+    const { targets } = draws(fleetOf(build, [0.75, 0.5, 0.25], { ...policy, targetsMax: 3 }, 1e-308), 200);
+    expect(targets.every((named) => new Set(named).size === 3)).toBe(true);
+  });
+
   it.each([1e-300, 1e300])("totals of any size keep their proportion: weight %d", (weight) => {
     const { first } = draws(fleetOf(build, [0.75, 0.25], policy, weight), 2_000);
     const share = first.filter((slot) => slot === 0).length / first.length;

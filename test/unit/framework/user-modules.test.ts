@@ -119,6 +119,13 @@ describe("a registry with modules", () => {
   });
 });
 
+it("two modules of one type are refused", async () => {
+  const files = [{ file: moduleFile(SCORER) }, { file: moduleFile(SCORER) }];
+  await expect(registerModules(new PluginRegistry([]), files, 1)).rejects.toThrow(
+    'a module has the type "even-scorer", which another module has, too; rename its type',
+  );
+});
+
 describe("a module that cannot be used", () => {
   const exporting = (text: string): string => `export default ${text};`;
   const withParts = (facet: string, plugin: string): string =>
@@ -197,10 +204,64 @@ describe("a module that cannot be used", () => {
       text: withParts("parser", "{ parser: { parse() {} } }"),
       fault: /without "claims"/,
     },
+    {
+      name: "returns a part that no facet names",
+      text: withParts("hook", "{ hooks: {}, profileHandler: {} }"),
+      fault: /returned profileHandler, which "facets" does not name/,
+    },
+    {
+      name: "returns a program of the kernel",
+      text: withParts("scorer", '{ scorer: { op: "queueDepth", score() {} } }'),
+      fault: /returned a part with "op"/,
+    },
+    {
+      name: "returns a prefix cache",
+      text: withParts("producer", "{ producer: { produce() {}, prefixCache: {} } }"),
+      fault: /returned a producer of prefix matches or load/,
+    },
+    {
+      name: "returns a picker that does not say how many it names",
+      text: withParts("picker", "{ picker: { pick() {} } }"),
+      fault: /returned a picker without "targetsMax"/,
+    },
   ])("create that $name", async ({ text, fault }) => {
     const definition = await load(text);
     const create = (): unknown => definition.create(definition.parameters.parse({}), testContext);
     expect(create).toThrow(ConfigError);
     expect(create).toThrow(fault);
+  });
+
+  it.each([
+    {
+      name: "consumes that throws",
+      text: 'consumes() { throw new Error("no idea"); }',
+      fault: 'consumes of "t" threw: Error: no idea',
+    },
+    {
+      name: "consumes that returns a list",
+      text: "consumes: () => []",
+      fault: /^consumes of "t" returned no \{required/,
+    },
+    {
+      name: "consumes of a nameless key",
+      text: "consumes: () => ({ required: [{ key: {} }] })",
+      fault: /^consumes of "t"/,
+    },
+    {
+      name: "produces that throws",
+      text: "produces: () => nothing.at.all",
+      fault: /^produces of "t" threw: ReferenceError/,
+    },
+    {
+      name: "produces that returns texts",
+      text: 'produces: () => ["a"]',
+      fault: 'produces of "t" returned no list of {name}',
+    },
+  ])("$name", async ({ text, fault }) => {
+    const definition = await load(exporting(`{ type: "t", facets: ["hook"], create: () => ({ hooks: {} }), ${text} }`));
+    const parameters = definition.parameters.parse({});
+    const read = (): unknown => definition.consumes?.(parameters) ?? definition.produces?.(parameters);
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(fault);
   });
 });

@@ -1,4 +1,5 @@
 /** How often the scraper asks: phases, retries, idle endpoints, sources with periods of their own. */
+import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import type { EngineMetrics } from "../../../src/framework/data-sources.ts";
 import type { ScrapePlan } from "../../../src/scrape/scrape-plan.ts";
@@ -82,6 +83,21 @@ describe("an endpoint that fails", () => {
     const waits: number[] = [];
     for (let failure = 0; failure < 7; failure++) waits.push(await msToNext(bed));
     expect(waits).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
+  });
+
+  it("is asked at the next tick also when its failure came late in the tick", async () => {
+    let answer: ServerResponse | undefined;
+    const { port } = await serve((_request, response) => (answer = response));
+    const bed = setUp();
+    bed.scraper.add(endpointAt(port));
+    const held = await until("the request", () => answer);
+    bed.clock.advance(INTERVAL_MS / 2 - 1);
+    held.writeHead(503).end();
+    await outcome(bed.outcomes, 1);
+    answer = undefined;
+    bed.clock.advance(INTERVAL_MS / 2 + 1);
+    expect(bed.clock.nowMs()).toBe(INTERVAL_MS);
+    await until("the next request", () => answer);
   });
 
   it("is asked each tick again after its first answer", async () => {
@@ -267,6 +283,27 @@ describe("a list of models", () => {
       return served()?.length === 1;
     });
     expect(served()).toEqual(["base"]);
+  });
+
+  it("is asked for by endpoints in turns, so that not all are asked in one tick", async () => {
+    const lists: string[] = [];
+    const { port } = await serve((request, response) => {
+      if (request.url !== "/metrics") lists.push(String(request.headers.host));
+      response.end(request.url === "/metrics" ? exposition(1) : '{"data":[]}');
+    });
+    const bed = setUp(WITH_MODELS);
+    // Of one phase, so that only the tick tells them apart.
+    for (const slot of [0, 5, 10, 15]) bed.scraper.add(endpointAt(port, `sim-${slot}`, slot));
+    await until("a list of each", () => lists.length === 4);
+    await outcome(bed.outcomes, 4);
+    const counts: number[] = [];
+    for (let tick = 1; tick <= 7; tick++) {
+      bed.clock.advance(INTERVAL_MS);
+      await outcome(bed.outcomes, 4 + 4 * tick);
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+      counts.push(lists.length);
+    }
+    expect(counts).toEqual([4, 4, 4, 5, 6, 7, 8]);
   });
 
   it.each([

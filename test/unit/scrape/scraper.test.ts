@@ -1,6 +1,7 @@
 /** The scraper against real HTTP servers on the loopback interface, with a clock that the tests move. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { until } from "../../support/until.ts";
 import {
@@ -192,6 +193,43 @@ describe("scraper", () => {
     clock.advance(INTERVAL_MS);
     expect(await outcome(outcomes, 3)).toMatchObject(closed);
     expect(requests).toBe(4);
+  });
+
+  it("an answer that a used connection breaks off is a failure, and not asked for again", async () => {
+    let requests = 0;
+    const { port } = await serve((request, response) => {
+      if (++requests === 1) return void response.end(exposition(0));
+      response.write("# the beginning\n", () => request.socket.destroy());
+    });
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt(port));
+    await outcome(outcomes, 1);
+    clock.advance(INTERVAL_MS);
+    expect(await outcome(outcomes, 2)).toMatchObject({ kind: "failed" });
+    expect(requests).toBe(2);
+  });
+
+  it("a connection is not used again when its server says that it will close it", async () => {
+    let connections = 0;
+    const server = createTcpServer((socket) => {
+      connections++;
+      // It answers once, and never closes.
+      socket.once("data", () => {
+        const body = exposition(connections);
+        socket.write(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+      });
+      socket.on("error", () => undefined);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { clock, scraper, outcomes } = setUp();
+    scraper.add(endpointAt((server.address() as AddressInfo).port));
+    for (let scrape = 1; scrape <= 3; scrape++) {
+      expect(await outcome(outcomes, scrape)).toMatchObject({ metrics: { queueDepthRequests: scrape } });
+      if (scrape < 3) clock.advance(INTERVAL_MS);
+    }
+    scraper.close();
+    server.close();
   });
 
   it("a slow endpoint delays only itself", async () => {

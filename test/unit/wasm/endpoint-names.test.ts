@@ -10,6 +10,8 @@ import { endpoint, NOW_MS, STALE_MS, type TestFleet, testFleet } from "../../sup
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { xxh64 } from "../../support/xxh64.ts";
 
+/** Changes that a reader should see before it can say that it met none halfway. */
+const CHANGES_MIN = 100;
 const BY_ADAPTERS = [{ program: { op: SCORER_OPS.loraAffinity }, weight: 1 }];
 const adapters = (running: string[], waiting: string[], loadedMax: number): Adapters => ({
   running,
@@ -97,11 +99,11 @@ describe.each(KERNEL_BUILDS)("more names than are kept (%s build)", (build) => {
 });
 
 describe.each([
-  [KERNEL_BUILDS[0], 2_000],
-  [KERNEL_BUILDS[1], 10_000],
+  [KERNEL_BUILDS[0], 500],
+  [KERNEL_BUILDS[1], 2_000],
 ] as const)("adapters while another thread changes them (%s build)", (build, reads) => {
   it(`none of ${reads} reads mixes two states`, async () => {
-    const slots = 64;
+    const slots = 1_000;
     const endpoints = Array.from({ length: slots }, () => endpoint({ adapters: adapters(["a"], [], 0) }));
     const fleet = testFleet(build, endpoints, BY_ADAPTERS);
     const window = fleet.scan("hello", { model: "a" });
@@ -120,16 +122,17 @@ describe.each([
     await once(worker, "online");
     const torn = (): number =>
       new SharedCounters(fleet.memory, fleet.kernel).shards(layout.SHARD_COUNTER_SNAPSHOT_TORN);
-    const seen = new Set<number>();
+    let last: number | undefined;
+    let changes = 0;
     let mixed = 0;
-    let taken = 0;
     // A worker that is scheduled late has as many reads more to show itself.
-    for (; taken < reads || (seen.size < 2 && taken < 100 * reads); taken++) {
+    for (let taken = 0; taken < reads || (changes < CHANGES_MIN && taken < 5 * reads); taken++) {
       const tornBefore = torn();
       const scores = fleet.scores(window);
       if (torn() > tornBefore) continue;
-      seen.add(scores[0] ?? -1);
-      if (scores.some((score) => score !== scores[0])) mixed++;
+      if (scores[0] !== last) changes++;
+      last = scores[0];
+      if (scores.some((score) => score !== last)) mixed++;
     }
     const stopped = once(worker, "message");
     Atomics.store(new Int32Array(stop), 0, 1);
@@ -137,7 +140,7 @@ describe.each([
     await worker.terminate();
     expect(mixed).toBe(0);
     // Without overlap the test would have shown nothing.
-    expect(seen).toEqual(new Set([0, 1]));
+    expect(changes).toBeGreaterThan(2);
   });
 });
 

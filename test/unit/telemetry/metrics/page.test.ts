@@ -66,7 +66,7 @@ describe("the page", () => {
     const view = new SeriesView(Array.from({ length: 8 }, (_, shard) => rowsOf(500, shard)));
     const page = new MetricsPage(metricSources({ series: view }), { withTwins: false, withStreams: false });
     const taken: number[] = [];
-    for await (const _slice of page.expose()) {
+    for await (const _ of page.expose()) {
       taken.push(view.requests().reduce((sum, { rows }) => sum + rows.length, 0));
     }
     // 4,000 rows, of which 2,047 are told apart.

@@ -223,6 +223,14 @@ describe("a meter", () => {
     expect(await value("llm_d_epp_prefix_indexer_hit_ratio_bucket", { le: "0.3" })).toBe(0);
   });
 
+  it("counts no share of a prompt where the policy has no prefix cache", async () => {
+    const { meter, value } = bed();
+    meter.onScheduled({ ...SCHEDULED, blockSize: undefined });
+    expect(await value("llm_d_epp_scheduler_e2e_duration_seconds_count", {})).toBe(1);
+    expect(await value("llm_d_epp_prefix_indexer_hit_ratio_count", {})).toBe(0);
+    expect(await value("llm_d_epp_prefix_indexer_hit_bytes_count", {})).toBe(0);
+  });
+
   it("counts a decision without endpoint as a failed attempt for its target", async () => {
     const { meter, value } = bed();
     meter.identify(LABELS);
