@@ -61,7 +61,10 @@ export interface AdminServerOptions {
 /** Throws a ConfigError when the port cannot be had. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminHttpServer> {
   const site = new Site(options);
-  const server = createServer(options.tls, (request, response) => void site.serve(request, response));
+  const server = createServer(options.tls, (request, response) => {
+    // A page that fails while it is given up must not end the picker.
+    site.serve(request, response).catch(() => response.destroy());
+  });
   server.maxConnections = CONNECTIONS_MAX;
   server.headersTimeout = REQUEST_MS_MAX;
   server.requestTimeout = REQUEST_MS_MAX;

@@ -96,7 +96,11 @@ export class RemoteThread implements QueriedThread {
     };
     let isOver = false;
     const next = this.#answers(id);
-    const cancel = (): void => send({ id, kind: "cancel" });
+    // A thread that is stuck would never say that it has stopped.
+    const cancel = (): void => {
+      send({ id, kind: "cancel" });
+      this.#listeners.get(id)?.({ id, kind: "failed", message: "cancelled" });
+    };
     signal.addEventListener("abort", cancel);
     try {
       if (this.#isClosed) throw new ThreadQueryError("ended", `${this.name} is not running`);

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { closeEpps, LOOPBACK, writeEndpointsFile } from "../support/epp.ts";
 import { ExtProcClient } from "../support/ext-proc-client.ts";
 import { chatBody } from "../support/ext-proc-messages.ts";
+import { readMetric } from "../support/metrics.ts";
 import { endPrograms, runProgram, type TestProgram } from "../support/programs.ts";
 
 const EXAMPLE = "examples/plugins/config.yaml";
@@ -85,6 +86,13 @@ describe("the example of a plugin of one's own", () => {
     for (let count = 0; count < 3; count++) await client.ask(chatBody("hello"));
     const response = await fetch(`http://${LOOPBACK}:${metricsPort}/debug/plugins/state`);
     expect(await response.text()).toMatch(/"requestCount":\s*3/);
+  });
+
+  it("is timed", async () => {
+    const { client, metricsPort } = await startPicker(["--config-file", EXAMPLE]);
+    for (let count = 0; count < 3; count++) await client.ask(chatBody("hello"), from("eu"));
+    const labels = { extension_point: "scorer", plugin_type: "region-scorer" };
+    expect(await readMetric(metricsPort, "llm_d_epp_plugin_duration_seconds_count", labels)).toBe(3);
   });
 
   it("can be given to --plugin instead, and named by its type", async () => {

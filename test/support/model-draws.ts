@@ -1,4 +1,4 @@
-/** The numbers that a decision draws from its seed, by BigInt: SplitMix64's output for seed + stream × its increment. */
+/** The numbers that a decision draws from its seed, by BigInt: SplitMix64 of seed + stream × its increment. */
 
 const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
 

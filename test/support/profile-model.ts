@@ -238,7 +238,7 @@ function score(
     case "session":
       return candidates.map(({ slot }) => (slot === request.bound[operand] ? 1 : 0));
     case "contextLength":
-      return candidates.map(({ attributes }) => fit(request.promptTokens, attributes[column], attributes[operand]));
+      return candidates.map(({ attributes }) => fitOf(request.promptTokens, attributes[column], attributes[operand]));
     case "attribute":
       return attributeScores(
         each(({ attributes }) => attributes[column]),
@@ -289,7 +289,7 @@ function coldScores(
   });
 }
 
-function fit(tokens: number, least: number | undefined, most: number | undefined): number {
+function fitOf(tokens: number, least: number | undefined, most: number | undefined): number {
   if (least === undefined && most === undefined) return 0.5;
   if (least === undefined || most === undefined || most < least) return 0;
   const width = most - least;

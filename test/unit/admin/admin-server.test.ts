@@ -14,6 +14,7 @@ import {
 import { type AdminPage, jsonPage, PageError } from "../../../src/admin/page.ts";
 import { ManualClock, systemClock } from "../../../src/base/clock.ts";
 import { ConfigError } from "../../../src/base/errors.ts";
+import { Prng } from "../../../src/base/prng.ts";
 import { CA, CLIENT, RENEWED_SERVER, SERVER, STRANGER, type TestCertificate } from "../../support/certificates.ts";
 import { until } from "../../support/until.ts";
 
@@ -167,6 +168,25 @@ describe("admin server", () => {
     await expect(ask(port, "/failing")).rejects.toThrow("aborted");
   });
 
+  it("an error while a page is given up cuts its answer off, and the server lives on", async () => {
+    const failing = page("/failing", async function* failing() {
+      try {
+        yield "x".repeat(1_000_000);
+        yield "x".repeat(1_000_000);
+      } finally {
+        // oxlint-disable-next-line no-unsafe-finally
+        throw new Error("cannot end");
+      }
+    });
+    const { port } = await start([failing, hello]);
+    const socket = await open(port);
+    socket.write("GET /failing HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(socket, "data");
+    socket.destroy();
+    await expect(ask(port, "/failing")).rejects.toThrow("aborted");
+    expect(await ask(port, "/hello")).toMatchObject({ status: 200 });
+  });
+
   it("other work of the thread passes between two pieces", async () => {
     let turns = 0;
     let isOver = false;
@@ -306,6 +326,45 @@ describe("bounds of the admin server", () => {
     expect(answer.toString()).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(await ask(port, "/hello")).toMatchObject({ status: 200 });
   });
+});
+
+describe("strange requests", () => {
+  const SEED = 20_261_120;
+  const REQUEST_COUNT = 500;
+  const PIECES = [
+    "GET",
+    "HEAD",
+    "POST",
+    " ",
+    "/hello",
+    "/",
+    "?",
+    "who=",
+    "%",
+    "%00",
+    "..",
+    "\u00e9",
+    "HTTP/1.1",
+    "\r\n",
+  ];
+  const MORE = ["Host: a", "Content-Length: 5", "Transfer-Encoding: chunked", "Expect: 100-continue", "\t", "\0", "#x"];
+
+  // Strategy: texts of 1 to 12 pieces of requests in random order, each on a connection of its own. Invariant: each is
+  // answered or its connection is closed, and a sound request after it is served.
+  it(`do no harm (${REQUEST_COUNT} of them, seed ${SEED})`, async () => {
+    const prng = new Prng(SEED);
+    const pieces = [...PIECES, ...MORE];
+    const { port } = await start([hello]);
+    for (let request = 0; request < REQUEST_COUNT; request++) {
+      const count = 1 + prng.nextBelow(12);
+      const text = Array.from({ length: count }, () => pieces[prng.nextBelow(pieces.length)] ?? "").join("");
+      const socket = await open(port);
+      socket.end(`${text}\r\n\r\n`);
+      socket.resume();
+      await new Promise((resolve) => socket.once("close", resolve));
+    }
+    expect(await ask(port, "/hello")).toMatchObject({ status: 200, text: "hello world" });
+  }, 30_000);
 });
 
 describe("start and end of the admin server", () => {

@@ -89,7 +89,9 @@ const EXAMPLES: readonly { readonly name: string; readonly text: string }[] = [
     name: "prefix and load aware",
     text: `
 plugins:
-- {name: hashes, type: approx-prefix-cache-producer, parameters: {autoTune: false, blockSizeTokens: 64, lruCapacityPerServer: 20000}}
+- name: hashes
+  type: approx-prefix-cache-producer
+  parameters: {autoTune: false, blockSizeTokens: 64, lruCapacityPerServer: 20000}
 - {name: prefix, type: prefix-cache-scorer, parameters: {prefixMatchInfoProducerName: hashes}}
 - {name: queue, type: queue-scorer}
 - {name: cold, type: no-hit-lru-scorer, parameters: {prefixMatchInfoProducerName: hashes, lruSize: 512}}
@@ -110,16 +112,24 @@ plugins:
 - {type: weighted-random-picker}
 - {name: fair, type: round-robin-fairness-policy}
 - {name: deadline, type: edf-ordering-policy}
-- {name: cap, type: concurrency-detector, parameters: {concurrencyMode: hybrid, maxConcurrency: 64, maxTokenConcurrency: 400000, headroom: 0.1}}
+- name: cap
+  type: concurrency-detector
+  parameters: {concurrencyMode: hybrid, maxConcurrency: 64, maxTokenConcurrency: 400000, headroom: 0.1}
 - {type: metrics-data-source, parameters: {path: /metrics, interval: 200ms}}
 - type: core-metrics-extractor
   parameters:
     defaultEngine: in-house
     engineConfigs:
-    - {name: in-house, queuedRequestsSpec: "srv_waiting{kind=llm}", runningRequestsSpec: srv_running, kvUsageSpec: srv_kv_used_ratio}
+    - name: in-house
+      queuedRequestsSpec: "srv_waiting{kind=llm}"
+      runningRequestsSpec: srv_running
+      kvUsageSpec: srv_kv_used_ratio
 schedulingProfiles:
 - name: default
-  plugins: [{pluginRef: active-request-scorer, weight: 2}, {pluginRef: token-load-scorer}, {pluginRef: weighted-random-picker}]
+  plugins:
+  - {pluginRef: active-request-scorer, weight: 2}
+  - {pluginRef: token-load-scorer}
+  - {pluginRef: weighted-random-picker}
 dataLayer:
   sources: [{pluginRef: metrics-data-source, extractors: [{pluginRef: core-metrics-extractor}]}]
 flowControl:

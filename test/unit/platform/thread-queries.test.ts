@@ -127,7 +127,18 @@ describe("a query of another thread", () => {
     await pieces.next();
     const rest = pieces.next();
     abort.abort();
-    await expect(rest).rejects.toMatchObject({ code: "failed", message: "shard-0: stopped" });
+    await expect(rest).rejects.toMatchObject({ code: "failed", message: "shard-0: cancelled" });
+  });
+
+  it("the asker's signal ends the waiting for a thread that is stuck", async () => {
+    const abort = new AbortController();
+    const { remote } = connect(async function* pieces() {
+      await new Promise(() => undefined);
+      yield Buffer.from("never");
+    });
+    const first = remote.ask(QUERY, abort.signal)[Symbol.asyncIterator]().next();
+    abort.abort();
+    await expect(first).rejects.toMatchObject({ code: "failed", message: "shard-0: cancelled" });
   });
 
   it("the asker's signal ends an answer that waits for the asker", async () => {

@@ -64,7 +64,7 @@ describe("attribute columns", () => {
 
 describe.each(KERNEL_BUILDS)("context-length scorer (%s build)", (build) => {
   /** Score of a range for a prompt of so many tokens. */
-  function fit(tokens: number, range: readonly [number, number] | undefined): number {
+  function fitOf(tokens: number, range: readonly [number, number] | undefined): number {
     const attributeColumns = range === undefined ? {} : { attributeColumns: [...range] };
     const program = { op: SCORER_OPS.contextLength, column: 0, operand: 1 };
     const fleet = testFleet(build, [endpoint(attributeColumns)], [{ program, weight: 1 }]);
@@ -81,7 +81,7 @@ describe.each(KERNEL_BUILDS)("context-length scorer (%s build)", (build) => {
     { name: "1,000 below", range: [1_100, 2_000] as const, score: 0.15 },
     { name: "50 above", range: [0, 50] as const, score: 0.3 / 1.05 },
   ])("100 tokens, $name: $score", ({ range, score }) => {
-    expect(fit(100, range)).toBeCloseTo(score, 12);
+    expect(fitOf(100, range)).toBeCloseTo(score, 12);
   });
 });
 
