@@ -5,8 +5,9 @@
  *
  *   begin of a string ─► beginAsset     its pieces ─► takeAssetText     end of the object (or lone string) ─► endAsset
  *
- * The estimates are those of the Go picker: an image has a token per 1024 pixels (its header tells, or else it counts
- * as one of 640 × 360), a video 20 such frames, audio a token per 4 bytes.
+ * The estimates are the policy's: an image has a token per so many pixels (its header tells how many it has), or a
+ * fixed number of them. A video has the number that the body was begun with, since nothing in the body tells it. Audio
+ * has a token per 4 bytes.
  */
 import { stageCopies } from "./canonical";
 import { beginImage, updateImage } from "./image-size";
@@ -15,20 +16,19 @@ import {
   ASSET_TOKENS_MAX,
   AUDIO_FORMAT_SIZE_MAX,
   HASH_STREAM_SIZE,
+  POLICY_IMAGE_TOKEN_PIXELS,
+  POLICY_IMAGE_TOKENS,
   WINDOW_ASSET_FORMAT,
   WINDOW_ASSET_FORMAT_SIZE,
   WINDOW_ASSET_HASH,
   WINDOW_ASSET_SINK,
   WINDOW_IMAGE_HEIGHT,
   WINDOW_IMAGE_WIDTH,
+  WINDOW_POLICY,
+  WINDOW_VIDEO_TOKENS,
 } from "./layout";
+import { policyBase } from "./memory";
 import { beginHash, endHash, updateHash } from "./xxh64-stream";
-
-const TOKEN_PIXELS: u64 = 1024;
-/** 640 × 360 pixels. */
-const UNKNOWN_IMAGE_TOKENS: u32 = 225;
-/** 10 s, of which two frames per second are looked at. */
-const VIDEO_TOKENS: u32 = 20 * UNKNOWN_IMAGE_TOKENS;
 
 /** A string begins that is the content of an asset, or the format of an audio asset. The last of several counts. */
 export function beginAsset(window: usize, sink: u32): void {
@@ -74,11 +74,13 @@ function takeFormat(window: usize, source: usize, size: u32): void {
 
 /** Tokens of an asset of this kind, whose content has `size` bytes. */
 function tokenCount(window: usize, sink: u32, size: u32): u32 {
-  if (sink == SINK_VIDEO) return VIDEO_TOKENS;
+  if (sink == SINK_VIDEO) return load<u32>(window, WINDOW_VIDEO_TOKENS);
   if (sink == SINK_AUDIO) return <u32>((<u64>size + 3) >> 2);
+  const policy = policyBase(load<u32>(window, WINDOW_POLICY));
+  const tokenPixels = load<u32>(policy, POLICY_IMAGE_TOKEN_PIXELS);
   const pixels = <u64>load<u32>(window, WINDOW_IMAGE_WIDTH) * <u64>load<u32>(window, WINDOW_IMAGE_HEIGHT);
-  if (pixels == 0) return UNKNOWN_IMAGE_TOKENS;
-  return <u32>min<u64>(max<u64>(pixels / TOKEN_PIXELS, 1), ASSET_TOKENS_MAX);
+  if (tokenPixels == 0 || pixels == 0) return load<u32>(policy, POLICY_IMAGE_TOKENS);
+  return <u32>min<u64>(max<u64>(pixels / tokenPixels, 1), ASSET_TOKENS_MAX);
 }
 
 function isImage(sink: u32): bool {

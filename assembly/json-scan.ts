@@ -54,10 +54,13 @@ import {
   WRONG_TYPE,
 } from "./json-terms";
 import {
+  ASSET_TOKENS_MAX,
   BLOCK_SIZE_MAX,
   CHUNK_SIZE_MAX,
   PART_STRIDE,
   PARTS_COUNT,
+  POLICY_BLOCK_SIZE,
+  POLICY_VIDEO_TOKENS,
   SCAN_CUT,
   SCAN_DONE,
   SCAN_MORE,
@@ -72,14 +75,16 @@ import {
   WINDOW_BODY_OFFSET,
   WINDOW_MESSAGE_COUNT,
   WINDOW_PARTS,
+  WINDOW_POLICY,
   WINDOW_RESULT,
   WINDOW_SCAN_CONTAINERS,
   WINDOW_SCAN_CONTEXT,
   WINDOW_SCAN_KEY,
   WINDOW_SCAN_ORIGIN,
   WINDOW_SCAN_STATE,
+  WINDOW_VIDEO_TOKENS,
 } from "./layout";
-import { shardBase, windowBase } from "./memory";
+import { policyBase, shardBase, windowBase } from "./memory";
 import { beginRaw, endRaw, isRawApi, takeRaw } from "./raw-scan";
 import { beginField } from "./request-facts";
 
@@ -93,15 +98,25 @@ const OBJECT_END: u32 = 0x7d;
 /** Smallest block size, 64 bytes: BLOCKS_MAX blocks of it make a prompt of 128 KiB. */
 const BLOCK_SIZE_MIN: u32 = 64;
 
-/** Readies a stream window for a new body. `blockSize`: a multiple of 4 from 64 to BLOCK_SIZE_MAX. */
-export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, blockSize: u32): void {
+/**
+ * Readies a stream window for a new body, which is read under this policy: it gives the block size, a multiple of 4
+ * from 64 to BLOCK_SIZE_MAX, and what images count as. `videoTokens`: of each video in this body; 0: as the policy has
+ * it.
+ */
+export function scanBegin(shardNumber: u32, windowNumber: u32, api: u32, policyNumber: u32, videoTokens: u32): void {
+  const policy = policyBase(policyNumber);
+  const blockSize = load<u32>(policy, POLICY_BLOCK_SIZE);
   if (blockSize < BLOCK_SIZE_MIN || blockSize > BLOCK_SIZE_MAX || (blockSize & 3) != 0) unreachable();
+  if (videoTokens > ASSET_TOKENS_MAX) unreachable();
   const window = windowBase(shardBase(shardNumber), windowNumber);
   memory.fill(window, 0, WINDOW_SCAN_CONTAINERS);
   memory.fill(window + WINDOW_PARTS, 0, PARTS_COUNT * PART_STRIDE);
   store<u32>(window, CONTEXT_OUTSIDE, WINDOW_SCAN_CONTEXT);
   store<u32>(window, api, WINDOW_API);
   store<u32>(window, blockSize, WINDOW_BLOCK_SIZE);
+  store<u32>(window, policyNumber, WINDOW_POLICY);
+  store<u32>(window, videoTokens, WINDOW_VIDEO_TOKENS);
+  if (videoTokens == 0) store<u32>(window, load<u32>(policy, POLICY_VIDEO_TOKENS), WINDOW_VIDEO_TOKENS);
   store<u32>(window, 0, WINDOW_ASSET_SINK);
   store<u32>(window, 0, WINDOW_ASSET_FORMAT_SIZE);
   if (isRawApi(api)) beginRaw(window);

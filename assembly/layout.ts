@@ -14,7 +14,7 @@
  * (`planMemory`), and their bases stand in the header.
  */
 
-export const LAYOUT_VERSION: u32 = 2;
+export const LAYOUT_VERSION: u32 = 3;
 
 // ── Capacities ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,7 +120,8 @@ export const HEADER_SHUTDOWN: u32 = 36;
 //  │ blockSize │ blocksMax  │ staleMs │ tokenSize │ outputTokensMax │ profileCount │ flags │ outputRatio │ detector │
 //  └───────────┴────────────┴─────────┴───────────┴─────────────────┴──────────────┴───────┴─────────────┴──────────┘
 //  blockSize in bytes. tokenSize: bytes that count as one token. outputRatio f64: estimated output tokens per prompt
-//  token, charged up to outputTokensMax. detector: a program. Then the profiles, at POLICY_PROFILES:
+//  token, charged up to outputTokensMax. detector: a program. From 40 on what images and videos count as:
+//  imageTokenPixels │ imageTokens │ videoTokens. Then the profiles, at POLICY_PROFILES:
 //  0        4            8             12            16         20          64               1344
 //  ├────────┼────────────┼─────────────┼─────────────┼──────────┼───────────┼────────────────┼───────────────┐
 //  │ picker │ targetsMax │ filterCount │ scorerCount │ isStaged │           │ filters[16]    │ scorers[16]   │
@@ -139,6 +140,12 @@ export const POLICY_OUTPUT_TOKENS_MAX: u32 = 16;
 export const POLICY_PROFILE_COUNT: u32 = 20;
 export const POLICY_FLAGS: u32 = 24;
 export const POLICY_OUTPUT_RATIO: u32 = 32;
+/** Pixels of an image that count as one token; 0: all images count as imageTokens. */
+export const POLICY_IMAGE_TOKEN_PIXELS: u32 = 40;
+/** Tokens of an image whose size is not known, 1 … ASSET_TOKENS_MAX. */
+export const POLICY_IMAGE_TOKENS: u32 = 44;
+/** Tokens of a video of which the request does not say more, 1 … ASSET_TOKENS_MAX. */
+export const POLICY_VIDEO_TOKENS: u32 = 48;
 export const POLICY_DETECTOR: u32 = 64;
 export const POLICY_PROFILES: u32 = 256;
 export const PROGRAM_STRIDE: u32 = 80;
@@ -622,6 +629,8 @@ export const WINDOW_ID_COUNT: u32 = 48;
 export const WINDOW_BLOCKS_BEYOND: u32 = 52;
 /** Prompts of the prompt part after its first one; where they begin stands at WINDOW_BREAKS. */
 export const WINDOW_BREAK_COUNT: u32 = 56;
+/** Number of the policy that the body is read under. */
+export const WINDOW_POLICY: u32 = 60;
 
 export const WINDOW_SCAN: u32 = 64;
 export const WINDOW_SCAN_SIZE: u32 = 960;
@@ -698,6 +707,8 @@ export const WINDOW_IMAGE_BYTE_COUNT: u32 = 488;
 export const WINDOW_IMAGE_SKIP: u32 = 492;
 export const WINDOW_IMAGE_SEGMENTS: u32 = 496;
 export const WINDOW_IMAGE_HEAD: u32 = 504;
+/** Tokens of each video in this body. */
+export const WINDOW_VIDEO_TOKENS: u32 = 528;
 
 export const WINDOW_MODEL: u32 = 1024;
 export const WINDOW_SALT: u32 = 1280;

@@ -6,6 +6,7 @@
 import { Prng } from "../../src/base/prng.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { type TestKernel, testKernel } from "../../test/support/kernel.ts";
+import { beginScan } from "../../test/support/scan.ts";
 import type { MicroBench, MicroBenchCase } from "../harness.ts";
 
 const BLOCK_SIZE = 256;
@@ -109,9 +110,10 @@ function chatBody(shape: Shape, prng: Prng): Buffer {
 }
 
 /** As a shard does it: each chunk is copied to the shared memory and scanned there. */
-function scanInChunks({ kernel, bytes, shardBase }: TestKernel, body: Buffer): void {
+function scanInChunks(testKernel: TestKernel, body: Buffer): void {
+  const { kernel, bytes, shardBase } = testKernel;
   const chunk = shardBase(0) + layout.SHARD_CHUNK;
-  kernel.scanBegin(0, WINDOW, layout.API_OPENAI_CHAT, BLOCK_SIZE);
+  beginScan(testKernel, { blockSize: BLOCK_SIZE, window: WINDOW });
   for (let at = 0; at < body.length; at += layout.CHUNK_SIZE_MAX) {
     const piece = body.subarray(at, at + layout.CHUNK_SIZE_MAX);
     bytes.set(piece, chunk);

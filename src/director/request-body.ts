@@ -30,8 +30,10 @@ export interface BodyOptions {
   /** Model to send the request on under; as in the body when absent. */
   readonly rewriteModelTo: string | undefined;
   readonly limits: { readonly requestBodySizeMax: number; readonly modelSizeMax: number };
-  /** Headers, for a user's parser. */
+  /** Headers, for a user's parser and for what they say about videos. */
   readonly header: (name: string) => string | undefined;
+  /** Tokens of each video, as the policy takes it from the headers; undefined when they say nothing about videos. */
+  readonly videoTokensOf: (header: BodyOptions["header"]) => number | undefined;
 }
 
 export class RequestBody {
@@ -131,8 +133,8 @@ export class RequestBody {
 
   /** Scans the next bytes of the body, or of the prompt in it, which begins at `start`. */
   #scan(api: number, bytes: Buffer, place: BodyPlace, start = 0): EppError | undefined {
-    const { memory, policy } = this.#options;
-    this.#window ??= memory.acquireWindow(api, policy);
+    const { memory, policy, header, videoTokensOf } = this.#options;
+    this.#window ??= memory.acquireWindow(api, policy, videoTokensOf(header));
     if (this.#window === undefined) {
       const message = "too many request bodies are arriving at once; try again";
       return new EppError("ResourceExhausted", message, { droppedReason: "rejected-saturated" });

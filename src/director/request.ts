@@ -86,6 +86,7 @@ export class InferenceRequest {
       header: options.header ?? NO_HEADER,
       memory,
       policy: policy.number,
+      videoTokensOf: policy.compiled.assetTokens.videoTokensOf,
       parser,
       rewriteModelTo: options.rewriteModelTo,
       limits,

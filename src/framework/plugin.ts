@@ -162,6 +162,8 @@ export interface Producer {
   readonly prefixCache?: PrefixCacheShape;
   /** Set by the producer of in-flight load: what a request is charged as. */
   readonly inFlightLoad?: InFlightLoadShape;
+  /** Set by the producer of prompt tokens: what images and videos count as. */
+  readonly assetTokens?: AssetTokensShape;
   /** Called before scheduling, in the order of the data graph. When it throws, its data stays unset. */
   produce?(request: RequestView, candidates: Candidates): void;
 }
@@ -182,6 +184,18 @@ export interface InFlightLoadShape {
   readonly outputRatio: number;
   /** Upper bound of that estimate; Infinity for none. */
   readonly outputTokensMax: number;
+}
+
+/** Tokens that images and videos stand for in a prompt: whole numbers, each from 1 to the kernel's ASSET_TOKENS_MAX. */
+export interface AssetTokensShape {
+  /** Pixels of an image that count as one token; 0: all images count as `imageTokens`. */
+  readonly imageTokenPixels: number;
+  /** Of an image whose size is not known. */
+  readonly imageTokens: number;
+  /** Of a video of which the request does not say more. */
+  readonly videoTokens: number;
+  /** Of each video of a request with these headers; undefined when they say nothing about videos. */
+  readonly videoTokensOf: (header: (name: string) => string | undefined) => number | undefined;
 }
 
 /** May refuse a request before it is scheduled. */

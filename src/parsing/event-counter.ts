@@ -1,45 +1,51 @@
 /**
  * Counts server-sent events in a stream that is cut anywhere: lines that begin with `data:`, but for the closing
- * `[DONE]`.
+ * `[DONE]`. Nothing is kept of a piece but how much of a mark its end matches.
  */
 
-const MARK = Buffer.from("\ndata:");
+/** The line that is no event. What it begins with, up to the colon, is the mark of one that is. */
 const DONE = Buffer.from("\ndata: [DONE]");
+const MARK_SIZE = "\ndata:".length;
 
 export class EventCounter {
   #count = 0;
-  /** The last bytes seen, too few to hold a mark. A stream begins as if after a line end. */
-  #carry: Buffer = Buffer.from("\n");
+  /** Leading bytes of DONE that the stream ends with. A stream begins as if after a line end. */
+  #matched = 1;
 
   get count(): number {
     return this.#count;
   }
 
   push(piece: Buffer): void {
-    if (piece.length === 0) return;
-    this.#countIn(piece);
-    // What may begin a mark here and end in the next piece.
-    const seam = Buffer.concat([this.#carry, piece.subarray(0, DONE.length - 1)]);
-    this.#countSeam(seam, this.#carry.length);
-    const rest = piece.length >= DONE.length - 1 ? piece : Buffer.concat([this.#carry, piece]);
-    this.#carry = Buffer.from(rest.subarray(Math.max(0, rest.length - (DONE.length - 1))));
-  }
-
-  /** Marks that lie whole within the piece. */
-  #countIn(piece: Buffer): void {
-    for (let at = piece.indexOf(MARK); at >= 0; at = piece.indexOf(MARK, at + MARK.length)) this.#count++;
-    for (let at = piece.indexOf(DONE); at >= 0; at = piece.indexOf(DONE, at + DONE.length)) this.#count--;
-  }
-
-  /** Marks that begin before `boundary` and end behind it. */
-  #countSeam(seam: Buffer, boundary: number): void {
-    for (const [mark, step] of [
-      [MARK, 1],
-      [DONE, -1],
-    ] as const) {
-      for (let at = seam.indexOf(mark); at >= 0 && at < boundary; at = seam.indexOf(mark, at + 1)) {
-        if (at + mark.length > boundary) this.#count += step;
-      }
+    const { length } = piece;
+    if (length === 0) return;
+    let at = this.#matched === 0 ? 0 : this.#continue(piece, 0);
+    // A mark has its line end at its beginning only: where it breaks off, none of what matched can begin another.
+    while (at < length) {
+      const lineEnd = piece.indexOf(LINE_END, at);
+      if (lineEnd < 0) return;
+      this.#matched = 1;
+      at = this.#continue(piece, lineEnd + 1);
     }
   }
+
+  /** Compares from `from` on while the mark goes on. Returns where it broke off, which may be the end of the piece. */
+  #continue(piece: Buffer, from: number): number {
+    let matched = this.#matched;
+    let at = from;
+    while (at < piece.length && piece[at] === DONE[matched]) {
+      at++;
+      matched++;
+      if (matched === MARK_SIZE) this.#count++;
+      if (matched < DONE.length) continue;
+      this.#count--;
+      matched = 0;
+      break;
+    }
+    // At the end of the piece the mark may go on in the next one.
+    this.#matched = at < piece.length ? 0 : matched;
+    return at;
+  }
 }
+
+const LINE_END = 0x0a;

@@ -1,38 +1,68 @@
-/** Keeps the end of a response, and where a format needs it its beginning, without copying more than that. */
+/**
+ * Keeps the last bytes of a response in a ring: each piece is copied once, nothing is kept of the buffers that pieces
+ * came in, and nothing is made per piece.
+ *
+ *        end of the response ─┐┌─ oldest byte kept, once the ring is full
+ *   ├─────────────────────────┼┼──────────────────┤
+ *    … latest piece            the pieces before …
+ */
+
+/** The buffer that a response begins with: most that are no streams fit, and never need the whole ring. Left when full. */
+const FIRST_SIZE = 2_048;
 
 export class ResponseTail {
   readonly #sizeMax: number;
-  /** Views of the last pieces, together at least `sizeMax` bytes once so many have come. */
-  #pieces: Buffer[] = [];
-  #size = 0;
-  #head: Buffer | undefined;
+  /** Made with the first byte. Smaller than `sizeMax` while all that came fits into it. */
+  #ring: Buffer | undefined;
+  /** Where the next byte goes. */
+  #next = 0;
+  #isFull = false;
 
   constructor(sizeMax: number) {
     this.#sizeMax = sizeMax;
   }
 
   push(piece: Buffer): void {
-    if (piece.length === 0) return;
-    this.#head ??= piece.subarray(0, this.#sizeMax);
-    this.#pieces.push(piece);
-    this.#size += piece.length;
-    let dropped = 0;
-    for (const { length } of this.#pieces) {
-      if (this.#size - length < this.#sizeMax) break;
-      this.#size -= length;
-      dropped++;
+    const { length } = piece;
+    if (length === 0) return;
+    let ring =
+      this.#ring ?? Buffer.allocUnsafe(length < FIRST_SIZE ? Math.min(FIRST_SIZE, this.#sizeMax) : this.#sizeMax);
+    if (ring.length < this.#sizeMax && this.#next + length >= ring.length) {
+      const whole = Buffer.allocUnsafe(this.#sizeMax);
+      whole.set(ring.subarray(0, this.#next));
+      ring = whole;
     }
-    if (dropped > 0) this.#pieces = this.#pieces.slice(dropped);
+    this.#ring = ring;
+    this.#write(ring, piece);
   }
 
-  /** The first bytes: those of the first piece, `sizeMax` at most. */
-  get head(): Buffer {
-    return this.#head ?? Buffer.alloc(0);
+  /** The last bytes, `size` at most; valid until the next `push`. */
+  last(size: number = this.#sizeMax): Buffer {
+    const ring = this.#ring;
+    if (ring === undefined) return NO_BYTES;
+    if (!this.#isFull || size <= this.#next) return ring.subarray(Math.max(0, this.#next - size), this.#next);
+    const before = Math.min(size, this.#sizeMax) - this.#next;
+    return Buffer.concat([ring.subarray(ring.length - before), ring.subarray(0, this.#next)]);
   }
 
-  /** The last bytes, `sizeMax` at most. */
-  join(): Buffer {
-    const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
-    return joined.subarray(Math.max(0, joined.length - this.#sizeMax));
+  #write(ring: Buffer, piece: Buffer): void {
+    const { length } = piece;
+    const room = ring.length - this.#next;
+    if (length < room) {
+      ring.set(piece, this.#next);
+      this.#next += length;
+      return;
+    }
+    this.#isFull = true;
+    if (length >= ring.length) {
+      ring.set(piece.subarray(length - ring.length));
+      this.#next = 0;
+      return;
+    }
+    ring.set(piece.subarray(0, room), this.#next);
+    ring.set(piece.subarray(room));
+    this.#next = length - room;
   }
 }
+
+const NO_BYTES = Buffer.alloc(0);

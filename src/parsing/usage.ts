@@ -18,6 +18,8 @@ export interface Usage {
 
 /** Bytes kept from a response's end. A usage object has some 300; what follows it in known formats is below 4 KiB. */
 const USAGE_TAIL_SIZE_MAX = 16_384;
+/** Of these the last ones are looked at first. */
+const USAGE_END_SIZE = 2_048;
 /** A larger object under the name of usage is none. */
 const USAGE_OBJECT_SIZE_MAX = 4_096;
 
@@ -52,26 +54,52 @@ function jsonFormat(key: string, { isInHead }: { readonly isInHead: boolean }): 
     key,
     open() {
       const tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
+      let head: Buffer | undefined;
       return {
-        push: (piece) => tail.push(piece),
+        push(piece) {
+          if (isInHead && head === undefined && piece.length > 0) head = piece.subarray(0, USAGE_TAIL_SIZE_MAX);
+          tail.push(piece);
+        },
         read(isEventStream) {
-          const atEnd = findUsage(tail.join(), { key });
-          return isInHead && isEventStream ? mergeUsage(findUsage(tail.head, { key }), atEnd) : atEnd;
+          const atEnd = findAtEnd(tail, key);
+          return head !== undefined && isEventStream ? mergeUsage(findUsage(head, { key }), atEnd) : atEnd;
         },
       };
     },
   };
 }
 
+/** Looks where the usage nearly always stands first: the whole tail may have to be put together. */
+function findAtEnd(tail: ResponseTail, key: string): Usage | undefined {
+  const end = tail.last(USAGE_END_SIZE);
+  // Whether what stands at its first byte is escaped cannot be seen here, and may be in the whole tail.
+  return findFrom(end, key, 1) ?? findFrom(tail.last(), key, 0);
+}
+
 /** The usage in the bytes; of several objects the last one counts. Undefined when there is none. */
 export function findUsage(bytes: Buffer, { key }: { readonly key: string }): Usage | undefined {
-  for (let at = bytes.lastIndexOf(key); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(key, at - 1)) {
+  return findFrom(bytes, key, 0);
+}
+
+/** As `findUsage`, of the objects whose key begins at `first` or later. */
+function findFrom(bytes: Buffer, key: string, first: number): Usage | undefined {
+  // The search goes by the last byte of what is looked for. A quote is everywhere in JSON, and an "e" in text: the
+  // search for all of `"usage"` in 16 KiB of events took 90 µs, for this it takes 1 to 4.
+  const needle = key.slice(0, -2);
+  for (let at = bytes.lastIndexOf(needle); at >= first; at = at === 0 ? -1 : bytes.lastIndexOf(needle, at - 1)) {
     // Inside of a text the quote is escaped.
     if (at > 0 && bytes[at - 1] === BACKSLASH) continue;
+    if (!hasAt(bytes, key, at)) continue;
     const object = readObject(bytes, at + key.length);
     if (object !== undefined) return readUsage(object);
   }
   return undefined;
+}
+
+/** Whether the ASCII text stands at `at`. */
+function hasAt(bytes: Buffer, text: string, at: number): boolean {
+  for (let index = 0; index < text.length; index++) if (bytes[at + index] !== text.charCodeAt(index)) return false;
+  return true;
 }
 
 /** Values of `later` where it has any, else of `earlier`. */

@@ -2,7 +2,13 @@
  * A compiled policy: what a configuration says, ready to be run. Immutable. The control thread publishes its program
  * and keeps its resources up to date; a shard runs its hooks and custom functions.
  */
-import type { InFlightLoadShape, Plugin, PrefixCacheShape, ProfileHandler } from "../framework/plugin.ts";
+import type {
+  AssetTokensShape,
+  InFlightLoadShape,
+  Plugin,
+  PrefixCacheShape,
+  ProfileHandler,
+} from "../framework/plugin.ts";
 import type { CustomFilter, CustomPicker, CustomScorer } from "../framework/programs.ts";
 import type { PolicyProgram } from "../wasm/policies.ts";
 import type { PluginGuard } from "./plugin-guard.ts";
@@ -19,6 +25,7 @@ export interface CompiledPolicy {
   /** Undefined when no plugin needs prefix matches: then picks are not recorded. */
   readonly prefixCache: PrefixCacheShape | undefined;
   readonly inFlightLoad: InFlightLoadShape | undefined;
+  readonly assetTokens: AssetTokensShape;
   /** By number: the endpoints whose labels pass. */
   readonly labelMasks: readonly ((labels: Readonly<Record<string, string>>) => boolean)[];
   /** That programs read, and those that user plugins share. */

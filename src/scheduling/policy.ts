@@ -6,9 +6,10 @@
 import { ConfigError } from "../base/errors.ts";
 import type { EndpointPickerConfig, SchedulingConfig } from "../config/config.ts";
 import { METRICS_STALE_MS, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
-import type { InFlightLoadShape, PrefixCacheShape, Producer } from "../framework/plugin.ts";
+import type { AssetTokensShape, InFlightLoadShape, PrefixCacheShape, Producer } from "../framework/plugin.ts";
 import type { DetectorProgram } from "../framework/programs.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
+import { assetTokensOf } from "../plugins/producers/asset-tokens.ts";
 import type { PluginTimer, TimedPlugin } from "../telemetry/series/plugin-series.ts";
 import { layout } from "../wasm/layout.ts";
 import type { PolicyProgram } from "../wasm/policies.ts";
@@ -72,10 +73,11 @@ export function compilePolicy(
   );
   const prefixCache = onlyShape(plugins, "prefixCache", "of prefix matches");
   const inFlightLoad = onlyShape(plugins, "inFlightLoad", "of in-flight load");
+  const assetTokens = onlyShape(plugins, "assetTokens", "of prompt tokens") ?? assetTokensOf({});
   const detector = findDetector(config, created);
   const programWith = (columnNumbers: readonly number[]): PolicyProgram =>
     policyProgram(
-      { prefixCache, inFlightLoad, detector, sources: compiled.map(({ source }) => source) },
+      { prefixCache, inFlightLoad, assetTokens, detector, sources: compiled.map(({ source }) => source) },
       columnNumbers,
     );
   const guardedBy = <Part>(pick: (plugin: CreatedPlugin) => Part | undefined): Guarded<Part>[] =>
@@ -92,6 +94,7 @@ export function compilePolicy(
     ),
     prefixCache,
     inFlightLoad,
+    assetTokens,
     labelMasks: resources.labelMasks,
     columns: resources.columns,
     sharedColumns,
@@ -149,7 +152,7 @@ function checkProfileCount(profileNames: readonly string[]): void {
 }
 
 /** The shape that a producer sets; a policy has one of each kind, or none. */
-function onlyShape<Kind extends "prefixCache" | "inFlightLoad">(
+function onlyShape<Kind extends "prefixCache" | "inFlightLoad" | "assetTokens">(
   plugins: readonly CreatedPlugin[],
   kind: Kind,
   what: string,
@@ -181,12 +184,14 @@ function policyProgram(
   parts: {
     readonly prefixCache: PrefixCacheShape | undefined;
     readonly inFlightLoad: InFlightLoadShape | undefined;
+    readonly assetTokens: AssetTokensShape;
     readonly detector: DetectorProgram | undefined;
     readonly sources: readonly ProfileSource[];
   },
   columnNumbers: readonly number[],
 ): PolicyProgram {
   const { blockSizeTokens, blocksMax } = parts.prefixCache ?? NO_PREFIX_CACHE;
+  const { imageTokenPixels, imageTokens, videoTokens } = parts.assetTokens;
   return {
     blockSize: blockSizeTokens * TOKEN_SIZE_BYTES,
     blocksMax: Math.min(blocksMax, layout.BLOCKS_MAX),
@@ -194,6 +199,9 @@ function policyProgram(
     staleMs: METRICS_STALE_MS,
     outputRatio: parts.inFlightLoad?.outputRatio ?? 0,
     outputTokensMax: parts.inFlightLoad?.outputTokensMax ?? Number.POSITIVE_INFINITY,
+    imageTokenPixels,
+    imageTokens,
+    videoTokens,
     detector: parts.detector && kernelProgram(parts.detector),
     profiles: parts.sources.map((source) => profileProgram(source, columnNumbers)),
   };

@@ -32,26 +32,48 @@ export interface ServingCertificate {
   close(): void;
 }
 
+/** Time before the end of a certificate at which it is said: a day for people, after renewers have had weeks. */
+const EXPIRY_WARNING_MS: number = 24 * 3_600_000;
+/** How often that is looked at. */
+const EXPIRY_CHECK_MS = 60_000;
+
 /** Throws a ConfigError when the folder has no certificate that can be used. */
 export async function loadServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
   const { secureServing, clock, logger, degraded, onReloaded } = options;
   const { certPath, isReloaded, names, ...tls } = secureServing;
   const keyPair = certPath === "" ? await makeSelfSigned(names, clock) : readKeyPair(certPath);
   logger.info({ source: certPath || "self-signed", ...describeCertificate(keyPair) }, "certificate of ext_proc");
-  if (certPath === "" || !isReloaded) return { tls: { ...tls, keyPair }, close: () => undefined };
-  const watch = new CertificateWatch({
-    folder: certPath,
-    current: keyPair,
-    clock,
-    onChanged(changed) {
-      degraded.clear("certificate-reload-failed", certPath);
-      logger.info({ source: certPath, ...describeCertificate(changed) }, "certificate of ext_proc reloaded");
-      onReloaded(changed);
-    },
-    onFault: (message) => degraded.raise("certificate-reload-failed", message, certPath),
-    onSound: () => degraded.clear("certificate-reload-failed", certPath),
-  });
-  return { tls: { ...tls, keyPair }, close: () => watch.close() };
+  let shown = keyPair;
+  const checkExpiry = (): void => {
+    const { expires } = describeCertificate(shown);
+    const isExpiring = Date.parse(expires) - clock.wallMs() < EXPIRY_WARNING_MS;
+    if (isExpiring) degraded.raise("certificate-expiring", `it expires at ${expires}`, certPath);
+    else degraded.clear("certificate-expiring", certPath);
+  };
+  checkExpiry();
+  const expiryCheck = clock.setInterval(checkExpiry, EXPIRY_CHECK_MS);
+  const watch =
+    certPath === "" || !isReloaded
+      ? undefined
+      : new CertificateWatch({
+          folder: certPath,
+          current: keyPair,
+          clock,
+          onChanged(changed) {
+            degraded.clear("certificate-reload-failed", certPath);
+            logger.info({ source: certPath, ...describeCertificate(changed) }, "certificate of ext_proc reloaded");
+            shown = changed;
+            checkExpiry();
+            onReloaded(changed);
+          },
+          onFault: (message) => degraded.raise("certificate-reload-failed", message, certPath),
+          onSound: () => degraded.clear("certificate-reload-failed", certPath),
+        });
+  const close = (): void => {
+    expiryCheck.cancel();
+    watch?.close();
+  };
+  return { tls: { ...tls, keyPair }, close };
 }
 
 /** What encodes it takes as long to load as all else: it is loaded when it is needed. */

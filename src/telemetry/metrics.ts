@@ -141,6 +141,21 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     "Decision batches that could not get an undisturbed copy of the endpoint columns.",
     layout.SHARD_COUNTER_SNAPSHOT_TORN,
   ),
+  shardCounter(
+    "endpoint_picker_picks_filtered_out_total",
+    "Runs of a profile whose filters left no endpoint.",
+    layout.SHARD_COUNTER_FILTERED_OUT,
+  ),
+  shardCounter(
+    "endpoint_picker_sessions_bound_total",
+    "Sessions that were bound to an endpoint.",
+    layout.SHARD_COUNTER_SESSIONS_BOUND,
+  ),
+  shardCounter(
+    "endpoint_picker_sessions_replaced_total",
+    "Sessions that were forgotten before their time because the table had no room.",
+    layout.SHARD_COUNTER_SESSIONS_REPLACED,
+  ),
   shardCounter("endpoint_picker_streams_total", "ext_proc streams opened.", layout.SHARD_COUNTER_STREAMS_OPENED),
   {
     name: "endpoint_picker_streams_inflight",

@@ -70,7 +70,7 @@ export interface Kernel {
   expositionEnd(window: number): void;
   // json-scan
   /** Readies a stream window for a new body of the given API (`layout.API_…`). */
-  scanBegin(shard: number, window: number, api: number, blockSize: number): void;
+  scanBegin(shard: number, window: number, api: number, policy: number, videoTokens: number): void;
   /** Takes the next `size` ≤ CHUNK_SIZE_MAX bytes, which lie at SHARD_CHUNK; returns a `layout.SCAN_…` code. */
   scanBody(shard: number, window: number, size: number, isLast: number): number;
   // schedule

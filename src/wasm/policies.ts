@@ -47,6 +47,12 @@ export interface PolicyProgram {
   readonly outputRatio: number;
   /** Upper bound of that estimate. */
   readonly outputTokensMax: number;
+  /** Pixels of an image that count as one token; 0: all images count as `imageTokens`. */
+  readonly imageTokenPixels: number;
+  /** Tokens of an image whose size is not known, 1 … ASSET_TOKENS_MAX. */
+  readonly imageTokens: number;
+  /** Tokens of a video of which the request does not say more, 1 … ASSET_TOKENS_MAX. */
+  readonly videoTokens: number;
   /** Says how full the pool is; undefined: it is never full. */
   readonly detector: KernelProgram | undefined;
   /** 1 … PROFILES_MAX. A profile's position is its number. */

@@ -11,12 +11,23 @@ export function checkPolicy(policy: PolicyProgram): void {
   assert(tokenSize >= 1, `token size ${tokenSize} bytes`);
   assert(outputRatio >= 0 && Number.isFinite(outputRatio), `output ratio ${outputRatio}`);
   assert(outputTokensMax >= 0, `outputTokensMax ${outputTokensMax}`);
+  assert(isU32(policy.imageTokenPixels), `imageTokenPixels ${policy.imageTokenPixels}`);
+  checkAssetTokens(policy.imageTokens, "an image");
+  checkAssetTokens(policy.videoTokens, "a video");
   assert(
     profiles.length >= 1 && profiles.length <= layout.PROFILES_MAX,
     `${profiles.length} profiles are not 1 … ${layout.PROFILES_MAX}`,
   );
   if (policy.detector !== undefined) checkProgram(policy.detector);
   for (const profile of profiles) checkProfile(profile);
+}
+
+function isU32(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+}
+
+function checkAssetTokens(tokens: number, what: string): void {
+  assert(Number.isInteger(tokens) && tokens >= 1 && tokens <= layout.ASSET_TOKENS_MAX, `${what} of ${tokens} tokens`);
 }
 
 function checkProfile({ filters, scorers, targetsMax }: ProfileProgram): void {
@@ -52,6 +63,9 @@ export function writePolicy(view: DataView, base: number, policy: PolicyProgram)
   view.setUint32(base + layout.POLICY_PROFILE_COUNT, policy.profiles.length, true);
   view.setUint32(base + layout.POLICY_FLAGS, notesColdPicks(policy) ? layout.POLICY_NOTES_COLD_PICKS : 0, true);
   view.setFloat64(base + layout.POLICY_OUTPUT_RATIO, policy.outputRatio, true);
+  view.setUint32(base + layout.POLICY_IMAGE_TOKEN_PIXELS, policy.imageTokenPixels, true);
+  view.setUint32(base + layout.POLICY_IMAGE_TOKENS, policy.imageTokens, true);
+  view.setUint32(base + layout.POLICY_VIDEO_TOKENS, policy.videoTokens, true);
   writeProgram(view, base + layout.POLICY_DETECTOR, policy.detector ?? { op: 0 });
   for (const [number, profile] of policy.profiles.entries()) {
     writeProfile(view, base + layout.POLICY_PROFILES + number * layout.PROFILE_STRIDE, profile);

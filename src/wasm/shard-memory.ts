@@ -103,12 +103,19 @@ export class ShardMemory {
     return this.#policyU32(policy, layout.POLICY_BLOCK_SIZE);
   }
 
-  /** Takes a window for a body of the given API (`layout.API_…`); undefined when all are taken. */
-  acquireWindow(api: number, policy: number): number | undefined {
+  /**
+   * Takes a window for a body of the given API (`layout.API_…`) under a policy; undefined when all are taken.
+   * `videoTokens`: of each video in this body, 1 … ASSET_TOKENS_MAX; absent: as the policy has it.
+   */
+  acquireWindow(api: number, policy: number, videoTokens?: number): number | undefined {
+    assert(
+      videoTokens === undefined || (videoTokens >= 1 && videoTokens <= layout.ASSET_TOKENS_MAX),
+      `a video of ${videoTokens} tokens`,
+    );
     const window = this.#freeWindows.pop();
     if (window === undefined) return undefined;
     this.#isTaken[window] = 1;
-    this.#kernel.scanBegin(this.#shard, window, api, this.#policyU32(policy, layout.POLICY_BLOCK_SIZE));
+    this.#kernel.scanBegin(this.#shard, window, api, policy, videoTokens ?? 0);
     return window;
   }
 

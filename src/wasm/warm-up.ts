@@ -57,7 +57,8 @@ function publish(table: PolicyTable, masks: PolicyMasks, detector: KernelProgram
   const pickers = Object.entries(PICKER_OPS).flatMap(([name, op]) => (name === "custom" ? [] : [op]));
   const profiles = pickers.map((picker) => ({ filters, scorers, picker, targetsMax: 2 }));
   const program = { blockSize: 256, blocksMax: layout.BLOCKS_MAX, tokenSize: 4, staleMs: NOW_MS, profiles, detector };
-  const number = table.publish({ ...program, outputRatio: 1, outputTokensMax: 1 }, (policy) => {
+  const assets = { imageTokenPixels: 1024, imageTokens: 1, videoTokens: 1 };
+  const number = table.publish({ ...program, ...assets, outputRatio: 1, outputTokensMax: 1 }, (policy) => {
     for (const slot of SLOTS) masks.set(policy, 0, slot, true);
   });
   // Nobody holds a policy of this memory.

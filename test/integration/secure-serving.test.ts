@@ -181,6 +181,20 @@ describe("a certificate that is replaced", () => {
     expect(logged(epp, "certificate of ext_proc reloaded")).toBe(true);
   });
 
+  it("changes nothing else: versions and cipher suites that were kept out stay out", async () => {
+    const [first, second] = [newKeyPair(), newKeyPair()];
+    const secret = mountSecret(first);
+    const epp = await startTestEpp([], { tls: { ...fromFolder(secret), minVersion: "TLSv1.3" } });
+    secret.replace(second);
+    await untilShown(epp.grpcPort, second);
+    const old = connectTls({ host: LOOPBACK, port: epp.grpcPort, maxVersion: "TLSv1.2", rejectUnauthorized: false });
+    const outcome = await new Promise((resolve) => {
+      old.once("secureConnect", () => resolve("shaken hands")).once("error", () => resolve("refused"));
+    });
+    old.destroy();
+    expect(outcome).toBe("refused");
+  });
+
   it("is what a shard shows that starts again afterwards", async () => {
     const [first, second] = [newKeyPair(), newKeyPair()];
     const secret = mountSecret(first);

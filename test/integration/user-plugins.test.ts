@@ -91,7 +91,7 @@ describe("the example of a plugin of one's own", () => {
   it("is timed", async () => {
     const { client, metricsPort } = await startPicker(["--config-file", EXAMPLE]);
     for (let count = 0; count < 3; count++) await client.ask(chatBody("hello"), from("eu"));
-    const labels = { extension_point: "scorer", plugin_type: "region-scorer" };
+    const labels = { extension_point: "scorer", plugin_type: "module", plugin_name: "same-region" };
     expect(await readMetric(metricsPort, "llm_d_epp_plugin_duration_seconds_count", labels)).toBe(3);
   });
 

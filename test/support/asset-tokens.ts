@@ -8,6 +8,9 @@ import { xxh64 } from "./xxh64.ts";
 /** `image data`: base64 alone. */
 export type AssetKind = "image url" | "image data" | "video" | "audio";
 
+/** What images and videos count as by default: a token per 1024 pixels, 640 × 360 of them where nobody says. */
+export const ASSETS_DEFAULT = { imageTokenPixels: 1024, imageTokens: 225, videoTokens: 4500 } as const;
+
 /** `count` times the low half of the content's hash. */
 export function assetTokens(kind: AssetKind, content: Buffer): Buffer {
   const token = Buffer.alloc(4);

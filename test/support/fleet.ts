@@ -13,6 +13,7 @@ import {
 import { PolicyMasks } from "../../src/wasm/policy-masks.ts";
 import type { MemoryShape } from "../../src/wasm/regions.ts";
 import { type Decided, type Pick, type PickRequest, ShardMemory } from "../../src/wasm/shard-memory.ts";
+import { ASSETS_DEFAULT } from "./asset-tokens.ts";
 import { type KernelBuild, type TestKernel, testKernel } from "./kernel.ts";
 
 /** What is known of an endpoint. Absent: never scraped. */
@@ -171,6 +172,7 @@ export function testPolicy(scorers: readonly WeightedProgram[], changes: PolicyC
     staleMs: STALE_MS,
     outputRatio: 0,
     outputTokensMax: 0,
+    ...ASSETS_DEFAULT,
     detector: undefined,
     profiles: [{ filters, scorers, picker, targetsMax }],
     ...policy,

@@ -3,6 +3,7 @@
  * staging area are filled with bytes that would change the result if they were ever acted on, as other streams' would.
  */
 import { layout } from "../../src/wasm/layout.ts";
+import { ASSETS_DEFAULT } from "./asset-tokens.ts";
 import type { ScanFacts } from "./json-scan-oracle.ts";
 import type { TestKernel } from "./kernel.ts";
 import { blockIds } from "./xxh64.ts";
@@ -13,7 +14,20 @@ export interface ScanOptions {
   readonly window?: number;
   /** Which of SLACKS lies behind each piece; by default it changes with the size of the piece. */
   readonly slack?: number;
+  /** What images and videos count as under the policy. */
+  readonly assets?: AssetNumbers;
+  /** Tokens of each video in this body; 0: as the policy has it. */
+  readonly videoTokens?: number;
 }
+
+export interface AssetNumbers {
+  readonly imageTokenPixels: number;
+  readonly imageTokens: number;
+  readonly videoTokens: number;
+}
+
+/** Number of the policy that bodies are read under here. Its head is written for each, the rest stays empty. */
+const POLICY: number = layout.POLICIES_MAX - 1;
 
 export const CHAT: number = layout.API_OPENAI_CHAT;
 export const COMPLETIONS: number = layout.API_OPENAI_COMPLETIONS;
@@ -59,8 +73,16 @@ export function scanInSteps(
   );
 }
 
-export function beginScan(kernel: TestKernel, { api = CHAT, blockSize = BLOCK_SIZE, window = 0 }: ScanOptions): void {
-  kernel.kernel.scanBegin(0, window, api, blockSize);
+export function beginScan(
+  { kernel, view }: TestKernel,
+  { api = CHAT, blockSize = BLOCK_SIZE, window = 0, assets = ASSETS_DEFAULT, videoTokens = 0 }: ScanOptions,
+): void {
+  const policy = layout.POLICIES + POLICY * layout.POLICY_STRIDE;
+  view.setUint32(policy + layout.POLICY_BLOCK_SIZE, blockSize, true);
+  view.setUint32(policy + layout.POLICY_IMAGE_TOKEN_PIXELS, assets.imageTokenPixels, true);
+  view.setUint32(policy + layout.POLICY_IMAGE_TOKENS, assets.imageTokens, true);
+  view.setUint32(policy + layout.POLICY_VIDEO_TOKENS, assets.videoTokens, true);
+  kernel.scanBegin(0, window, api, POLICY, videoTokens);
 }
 
 /** One `scanBody` call over poisoned slack and staging. */

@@ -1,12 +1,15 @@
 /**
- * Counts the tokens of prompts. The estimate of 4 bytes per token is made in the kernel while the body arrives; back
- * ends that ask a tokenizer are not available yet.
+ * Counts the tokens of prompts. The estimate of 4 bytes per token is made in the kernel while the body arrives; this
+ * plugin says what images and videos count as. Back ends that ask a tokenizer are not available yet.
  */
 import { z } from "zod";
 import { ConfigError } from "../../base/errors.ts";
 import { promptTokens } from "../../framework/attributes.ts";
 import type { CreateContext, Plugin, PluginDefinition } from "../../framework/plugin.ts";
-import { type AssetEstimate, assetEstimate, ignoredEstimates } from "./asset-estimate.ts";
+import { layout } from "../../wasm/layout.ts";
+import { type AssetEstimate, assetEstimate } from "./asset-estimate.ts";
+import { assetTokensOf, tooManyTokens } from "./asset-tokens.ts";
+import { VIDEO_HEADERS } from "./video-headers.ts";
 
 export interface TokenParameters {
   readonly estimate?: AssetEstimate | undefined;
@@ -25,7 +28,7 @@ export const tokenProducer: PluginDefinition<TokenParameters> = {
   produces: () => [promptTokens],
   parameters: z
     .strictObject({
-      estimate: assetEstimate.optional().meta({ description: "tokens of images and videos; defaults only" }),
+      estimate: assetEstimate.optional().meta({ description: "tokens of images and videos" }),
       vllm: z.record(z.string(), z.unknown()).optional().meta({ description: "not available yet" }),
       modelName: z.string().optional().meta({ description: "of the back end vllm" }),
       udsTokenizerConfig: z.record(z.string(), z.unknown()).optional().meta({ description: "not available yet" }),
@@ -52,10 +55,8 @@ function createTokenProducer(
   if (udsTokenizerConfig !== undefined) throw new ConfigError(`the back end udsTokenizerConfig ${NOT_YET}`);
   if (vllm !== undefined) throw new ConfigError(`the back end vllm ${NOT_YET}`);
   if (modelName !== undefined && modelName !== "") throw new ConfigError(`modelName, of the back end vllm, ${NOT_YET}`);
-  const ignored = ignoredEstimates(estimate ?? {});
-  if (ignored.length > 0) {
-    const paths = ignored.map((path) => `estimate.${path}`).join(", ");
-    warn(`has no effect yet, images and videos are counted in the default way: ${paths}`);
+  for (const path of tooManyTokens(estimate ?? {})) {
+    warn(`estimate.${path} asks for more tokens than are counted: ${layout.ASSET_TOKENS_MAX} at most`);
   }
-  return { producer: {} };
+  return { producer: { assetTokens: assetTokensOf(estimate ?? {}) }, headers: VIDEO_HEADERS };
 }

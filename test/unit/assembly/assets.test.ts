@@ -2,9 +2,17 @@
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { layout } from "../../../src/wasm/layout.ts";
+import { ASSETS_DEFAULT } from "../../support/asset-tokens.ts";
 import { dataUrl, gif, jpeg, png } from "../../support/images.ts";
 import { KERNEL_BUILDS, testKernel } from "../../support/kernel.ts";
-import { scanFacts, scanPieces, windowField } from "../../support/scan.ts";
+import {
+  type AssetNumbers,
+  beginScan,
+  type ScanOptions,
+  scanFacts,
+  scanPieces,
+  windowField,
+} from "../../support/scan.ts";
 import { blockIds, xxh64 } from "../../support/xxh64.ts";
 
 const { API_ANTHROPIC_MESSAGES, API_OPENAI_CHAT, ASSET_TOKENS_MAX, BLOCKS_MAX, SCAN_DONE } = layout;
@@ -25,9 +33,9 @@ function tokens(content: string, count: number): Buffer {
 describe.each(KERNEL_BUILDS)("assets, %s build", (build) => {
   const kernel = testKernel(build);
 
-  function expectPrompt(body: Buffer, prompt: Buffer, api: number = API_OPENAI_CHAT): void {
+  function expectPrompt(body: Buffer, prompt: Buffer, options: ScanOptions = {}): void {
     const cuts = body.length > 50_000 ? [50_000] : [];
-    expect(scanPieces(kernel, body, cuts, { api, blockSize: BLOCK_SIZE })).toBe(SCAN_DONE);
+    expect(scanPieces(kernel, body, cuts, { blockSize: BLOCK_SIZE, ...options })).toBe(SCAN_DONE);
     expect(windowField(kernel, layout.WINDOW_PROMPT_SIZE)).toBe(prompt.length);
     const ids = blockIds(prompt, BLOCK_SIZE).map((id) => id.toString(16).padStart(16, "0"));
     expect(scanFacts(kernel).prompt).toEqual(ids.slice(0, BLOCKS_MAX));
@@ -91,6 +99,40 @@ describe.each(KERNEL_BUILDS)("assets, %s build", (build) => {
     expectPrompt(chat(part), Buffer.alloc(0));
   });
 
+  // As models do it: Qwen2.5-VL has a token per 28 × 28 pixels, Qwen3-VL one per 32 × 32, Gemma 3 always 256.
+  test.each<[string, Partial<AssetNumbers>, Buffer, number]>([
+    ["by 28 × 28 pixels", { imageTokenPixels: 784 }, png(1024, 768), 1003],
+    ["by 32 × 32 pixels", { imageTokenPixels: 1024 }, png(1024, 768), 768],
+    ["by single pixels", { imageTokenPixels: 1 }, png(127, 129), 16_383],
+    ["by single pixels of more than are counted", { imageTokenPixels: 1 }, png(129, 128), ASSET_TOKENS_MAX],
+    ["by more pixels than it has", { imageTokenPixels: 786_433 }, png(1024, 768), 1],
+    ["by as many pixels as it has", { imageTokenPixels: 786_432 }, png(1024, 768), 1],
+    ["by more pixels than there are", { imageTokenPixels: 2 ** 32 - 1 }, png(65_535, 65_535), 1],
+    ["by half the pixels of the largest", { imageTokenPixels: 2 ** 31 }, png(65_536, 65_536), 2],
+    ["always alike", { imageTokenPixels: 0, imageTokens: 256 }, png(1024, 768), 256],
+    ["always alike, without a size", { imageTokenPixels: 0, imageTokens: 256 }, Buffer.alloc(0), 256],
+    ["as one of unknown size", { imageTokens: 900 }, Buffer.alloc(0), 900],
+    ["by its size, which is known", { imageTokens: 900 }, png(1024, 768), 768],
+  ])("an image is counted %s, if the policy says so", (_, assets, file, count) => {
+    const url = dataUrl("png", file);
+    expectPrompt(chat(image(url)), tokens(url, count), { assets: { ...ASSETS_DEFAULT, ...assets } });
+  });
+
+  test.each([
+    ["as the policy says", 0, 420],
+    ["as the request says", 11, 11],
+    ["at most as many as are counted", ASSET_TOKENS_MAX, ASSET_TOKENS_MAX],
+  ])("all videos of a body count %s", (_, videoTokens, count) => {
+    const assets = { ...ASSETS_DEFAULT, videoTokens: 420 };
+    const body = chat({ video_url: { url: "v" } }, image("i"), { video_url: { url: "w" } });
+    const expected = [tokens("v", count), tokens("i", 225), tokens("w", count)];
+    expectPrompt(body, Buffer.concat(expected), { assets, videoTokens });
+  });
+
+  test("a body whose videos have more tokens than are counted is a programmer's error: it traps", () => {
+    expect(() => beginScan(kernel, { videoTokens: ASSET_TOKENS_MAX + 1 })).toThrow("unreachable");
+  });
+
   test("what is left of one asset is not taken for the next one's", () => {
     const parts = [
       { input_audio: { format: "mp3" } },
@@ -119,7 +161,7 @@ describe.each(KERNEL_BUILDS)("assets, %s build", (build) => {
     ];
     const expected = [tokens(data, 4), tokens(dataUrl("gif", gif(64, 32)), 2), tokens("http://i", 225)];
     const body = Buffer.from(JSON.stringify({ messages: [{ role: "user", content }] }));
-    expectPrompt(body, Buffer.concat([Buffer.from("user"), ...expected]), API_ANTHROPIC_MESSAGES);
+    expectPrompt(body, Buffer.concat([Buffer.from("user"), ...expected]), { api: API_ANTHROPIC_MESSAGES });
   });
 
   test("megabytes of base64 in many pieces come to the same hash and size as at once", () => {

@@ -34,6 +34,18 @@ describe("EventCounter", () => {
       expect(countOf(pieces), JSON.stringify(pieces.map(String))).toBe(events);
     }
   });
+
+  it(`counts what a search of the whole stream counts, under ${ROUNDS} random streams and cuts (seed ${seed})`, () => {
+    const prng = new Prng(seed);
+    const words = ["\n", "data:", " ", "[DONE", "]", "data: [DONE]", "x", "\r\n", "da", "ta:"];
+    for (let round = 0; round < ROUNDS; round++) {
+      const parts = Array.from({ length: prng.nextBelow(30) }, () => words[prng.nextBelow(words.length)]);
+      const text = parts.join("");
+      const expected = (text.match(/(?<=^|\n)data:(?! \[DONE\])/g) ?? []).length;
+      const pieces = cutAtRandom(Buffer.from(text), prng, 12);
+      expect(countOf(pieces), JSON.stringify(pieces.map(String))).toBe(expected);
+    }
+  });
 });
 
 describe("NameRestorer", () => {
@@ -64,16 +76,31 @@ describe("NameRestorer", () => {
 });
 
 describe("ResponseTail", () => {
-  it(`keeps the last bytes and the first ones under ${ROUNDS} random cuts (seed ${seed})`, () => {
+  it.each([32, 2_048, 5_000])(`keeps the last bytes, %i at most, under random cuts (seed ${seed})`, (sizeMax) => {
     const prng = new Prng(seed);
-    for (let round = 0; round < ROUNDS; round++) {
-      const bytes = Buffer.from(Array.from({ length: prng.nextBelow(200) }, () => prng.nextBelow(256)));
-      const tail = new ResponseTail(32);
-      const pieces = cutAtRandom(bytes, prng, 20);
-      for (const piece of pieces) tail.push(piece);
-      expect(tail.join()).toEqual(bytes.subarray(Math.max(0, bytes.length - 32)));
-      const first = pieces.find((piece) => piece.length > 0) ?? Buffer.alloc(0);
-      expect(tail.head).toEqual(first.subarray(0, 32));
+    for (let round = 0; round < ROUNDS / 4; round++) {
+      const bytes = randomBytes(prng, prng.nextBelow(3 * sizeMax));
+      const tail = new ResponseTail(sizeMax);
+      for (const piece of cutAtRandom(bytes, prng, 20)) tail.push(piece);
+      expect(tail.last().equals(endOf(bytes, sizeMax)), `${bytes.length} bytes`).toBe(true);
+      const size = prng.nextBelow(sizeMax + 1);
+      expect(tail.last(size).equals(endOf(bytes, size)), `the last ${size} of ${bytes.length} bytes`).toBe(true);
     }
   });
+
+  it("keeps nothing of the buffers that pieces came in", () => {
+    const tail = new ResponseTail(32);
+    const piece = Buffer.from("abc");
+    tail.push(piece);
+    piece.fill("x");
+    expect(tail.last().toString()).toBe("abc");
+  });
 });
+
+function randomBytes(prng: Prng, size: number): Buffer {
+  return Buffer.from(Uint8Array.from({ length: size }, () => prng.nextBelow(256)));
+}
+
+function endOf(bytes: Buffer, size: number): Buffer {
+  return bytes.subarray(Math.max(0, bytes.length - size));
+}

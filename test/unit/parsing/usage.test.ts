@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { findUsage, META_INFO, mergeUsage, USAGE_OBJECT, type Usage } from "../../../src/parsing/usage.ts";
+import {
+  findUsage,
+  META_INFO,
+  mergeUsage,
+  USAGE_OBJECT,
+  USAGE_OBJECT_IN_HEAD,
+  type Usage,
+} from "../../../src/parsing/usage.ts";
 
 const usage = (fields: Partial<Usage>): Usage => ({
   promptTokens: undefined,
@@ -74,5 +81,43 @@ describe("findUsage", () => {
     );
     expect(mergeUsage(start, undefined)).toEqual(start);
     expect(mergeUsage(undefined, undefined)).toBeUndefined();
+  });
+});
+
+describe("a response's usage reader", () => {
+  const readFrom = (pieces: readonly string[], format = USAGE_OBJECT): Usage | undefined => {
+    const reader = format.open();
+    for (const piece of pieces) reader.push(Buffer.from(piece));
+    return reader.read(true);
+  };
+  const object = '"usage":{"prompt_tokens":7}';
+  const before = "{".repeat(20_000);
+  /** What follows a key that stands 2,000 to 2,100 bytes, or nearly 16 KiB, before the end. */
+  const rests = [...Array.from({ length: 100 }, (_, index) => 2_000 + index), 16_300].map((size) =>
+    " ".repeat(size - object.length),
+  );
+
+  it("finds it wherever it stands in the tail", () => {
+    for (const rest of rests) {
+      expect(readFrom([before, object, rest]), `${rest.length} bytes follow`).toEqual(usage({ promptTokens: 7 }));
+    }
+  });
+
+  it("does not take an escaped one for it, wherever it stands", () => {
+    for (const rest of rests) {
+      expect(readFrom([`${before}\\${object}`, rest]), `${rest.length} bytes follow`).toBeUndefined();
+    }
+  });
+
+  it("has none where the key goes on in another way", () => {
+    expect(readFrom(['{"usages":{"prompt_tokens":7}}'])).toBeUndefined();
+    expect(readFrom(['{"usage'])).toBeUndefined();
+  });
+
+  it("merges what the first piece says with what the end says, where a format wants that", () => {
+    const pieces = ["", '{"usage":{"input_tokens":5}}', before, '{"usage":{"output_tokens":3}}'];
+    const expected = usage({ promptTokens: 5, completionTokens: 3, totalTokens: 8 });
+    expect(readFrom(pieces, USAGE_OBJECT_IN_HEAD)).toEqual(expected);
+    expect(readFrom(pieces)).toEqual(usage({ completionTokens: 3 }));
   });
 });

@@ -7,9 +7,11 @@ import { BUILTIN_PLUGINS } from "../../../src/builtins.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { PLANNED_PLUGINS } from "../../../src/plugins/planned.ts";
+import { VIDEO_HEADERS } from "../../../src/plugins/producers/video-headers.ts";
 import type { CompiledPolicy } from "../../../src/scheduling/compiled-policy.ts";
 import { compilePolicy } from "../../../src/scheduling/policy.ts";
 import { PolicyTable } from "../../../src/wasm/policies.ts";
+import { ASSETS_DEFAULT } from "../../support/asset-tokens.ts";
 import { testKernel } from "../../support/kernel.ts";
 
 const registry = new PluginRegistry(BUILTIN_PLUGINS, PLANNED_PLUGINS);
@@ -99,7 +101,24 @@ describe("configurations of several plugins", () => {
     expect(compiled.program.profiles[0]?.scorers).toHaveLength(types.length);
     expect(compiled.prefixCache?.autoTune).toBe(true);
     expect(compiled.inFlightLoad).toEqual({ outputRatio: 0, outputTokensMax: Infinity });
-    expect(compiled.headers).toEqual(["cookie", "x-tier"]);
+    expect(compiled.headers.toSorted()).toEqual(["cookie", ...VIDEO_HEADERS.toSorted(), "x-tier"]);
+  });
+
+  it("what images and videos count as stands in the policy", async () => {
+    const image = { mode: "static", static: { staticToken: 256 } };
+    const video = { tokensPerFrame: { mode: "static", static: { numTokensPerFrame: 70 } }, defaultDuration: 3 };
+    const parameters = { estimate: { image, video } };
+    const { program } = await compile(
+      [{ type: "token-producer", parameters }, { type: "queue-scorer" }],
+      ["queue-scorer"],
+    );
+    expect(program).toMatchObject({ imageTokenPixels: 0, imageTokens: 256, videoTokens: 420 });
+  });
+
+  it("where nobody needs the tokens of prompts, images and videos count in the default way", async () => {
+    const compiled = await compile([{ type: "queue-scorer" }], ["queue-scorer"]);
+    expect(compiled.program).toMatchObject(ASSETS_DEFAULT);
+    expect(compiled.headers).toEqual([]);
   });
 
   it.each([

@@ -7,6 +7,7 @@ import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { compilePolicy, type PolicyConfig } from "../../../src/scheduling/policy.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { PolicyTable } from "../../../src/wasm/policies.ts";
+import { ASSETS_DEFAULT } from "../../support/asset-tokens.ts";
 import { testKernel } from "../../support/kernel.ts";
 
 const registry = new PluginRegistry(BUILTIN_PLUGINS);
@@ -63,13 +64,14 @@ describe("compiling a policy", () => {
       ],
       // No plugin looks at single requests: such a policy costs a request nothing.
       requestStages: undefined,
-      headers: [],
+      headers: ["x-llm-d-video-fps", "x-llm-d-video-duration-seconds", "x-llm-d-video-resolution"],
       prefixCache: { blockSizeTokens: 64, blocksMax: 2_048, blocksPerEndpointMax: 31_250 },
       program: {
         blockSize: 256,
         blocksMax: 2_048,
         tokenSize: 4,
         staleMs: 2_000,
+        ...ASSETS_DEFAULT,
         profiles: [
           {
             filters: [],
@@ -276,6 +278,11 @@ describe("a configuration that cannot be used", () => {
         [],
       ),
       fault: /^plugins has two producers of in-flight load, "a" and "b"; /,
+    },
+    {
+      name: "two producers of prompt tokens",
+      given: config([plugin("token-producer", { name: "a" }), plugin("tokenizer", { name: "b" })], []),
+      fault: /^plugins has two producers of prompt tokens, "a" and "b"; /,
     },
     {
       name: "a saturation detector that is none",

@@ -56,6 +56,9 @@ describe("policy table", () => {
       staleMs: 9,
       outputRatio: 1.5,
       outputTokensMax: Number.POSITIVE_INFINITY,
+      imageTokenPixels: 2 ** 32 - 1,
+      imageTokens: 17,
+      videoTokens: layout.ASSET_TOKENS_MAX,
       detector: { op: layout.DETECTOR_CONCURRENCY, parameters: [100, 1e6] },
       profiles: [profile, { ...profile, scorers: [scorer, { program: FULL_PROGRAM, weight: -2.5 }] }],
     });
@@ -71,8 +74,14 @@ describe("policy table", () => {
         layout.POLICY_OUTPUT_TOKENS_MAX,
         layout.POLICY_PROFILE_COUNT,
         layout.POLICY_FLAGS,
+        layout.POLICY_IMAGE_TOKEN_PIXELS,
+        layout.POLICY_IMAGE_TOKENS,
+        layout.POLICY_VIDEO_TOKENS,
       ]),
-    ).toEqual([512, 7, 3, 9, 2 ** 32 - 1, 2, layout.POLICY_NOTES_COLD_PICKS]);
+    ).toEqual([
+      ...[512, 7, 3, 9, 2 ** 32 - 1, 2, layout.POLICY_NOTES_COLD_PICKS],
+      ...[2 ** 32 - 1, 17, layout.ASSET_TOKENS_MAX],
+    ]);
     expect(view.getFloat64(base + layout.POLICY_OUTPUT_RATIO, true)).toBe(1.5);
     expect(u32s(base + layout.POLICY_DETECTOR, [layout.PROGRAM_OP])).toEqual([layout.DETECTOR_CONCURRENCY]);
     const second = base + layout.POLICY_PROFILES + layout.PROFILE_STRIDE;
@@ -111,12 +120,18 @@ describe("policy table", () => {
   });
 
   it.each<{ name: string; changes: PolicyChanges }>([
-    { name: "the smallest of all", changes: { blockSize: 64, blocksMax: 1, tokenSize: 1 } },
+    {
+      name: "the smallest of all",
+      changes: { blockSize: 64, blocksMax: 1, tokenSize: 1, imageTokens: 1, videoTokens: 1 },
+    },
     {
       name: "the largest of all",
       changes: {
         blockSize: layout.BLOCK_SIZE_MAX,
         blocksMax: layout.BLOCKS_MAX,
+        imageTokenPixels: 2 ** 32 - 1,
+        imageTokens: layout.ASSET_TOKENS_MAX,
+        videoTokens: layout.ASSET_TOKENS_MAX,
         profiles: Array.from({ length: layout.PROFILES_MAX }, () => ({
           filters: Array.from({ length: layout.FILTERS_MAX }, () => filter),
           scorers: Array.from({ length: layout.SCORERS_MAX }, () => scorer),
@@ -138,6 +153,12 @@ describe("policy table", () => {
     { name: "too many blocks", changes: { blocksMax: layout.BLOCKS_MAX + 1 }, message: "blocksMax 2049" },
     { name: "tokens of no bytes", changes: { tokenSize: 0 }, message: "token size 0" },
     { name: "a negative output ratio", changes: { outputRatio: -1 }, message: "output ratio -1" },
+    { name: "a part of a pixel", changes: { imageTokenPixels: 0.5 }, message: "imageTokenPixels 0.5" },
+    { name: "more pixels than are written", changes: { imageTokenPixels: 2 ** 32 }, message: "imageTokenPixels" },
+    { name: "an image of no tokens", changes: { imageTokens: 0 }, message: "an image of 0 tokens" },
+    { name: "an image of too many tokens", changes: { imageTokens: 16_385 }, message: "an image of 16385 tokens" },
+    { name: "a video of no tokens", changes: { videoTokens: 0 }, message: "a video of 0 tokens" },
+    { name: "a video of a part of a token", changes: { videoTokens: 1.5 }, message: "a video of 1.5 tokens" },
     { name: "no profiles", changes: { profiles: [] }, message: "0 profiles" },
     { name: "too many profiles", changes: { profiles: Array(9).fill(profile) }, message: "9 profiles" },
     { name: "no targets", changes: { targetsMax: 0 }, message: "targetsMax 0" },

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { layout } from "../../../src/wasm/layout.ts";
+import { PolicyTable } from "../../../src/wasm/policies.ts";
 import type { ShardMemory } from "../../../src/wasm/shard-memory.ts";
-import { BLOCK_SIZE, endpoint, type TestFleet, testFleet } from "../../support/fleet.ts";
+import {
+  BLOCK_SIZE,
+  endpoint,
+  type PolicyChanges,
+  type TestFleet,
+  testFleet,
+  testPolicy,
+} from "../../support/fleet.ts";
 import { KERNEL_BUILDS, type KernelBuild } from "../../support/kernel.ts";
 import { promptKeys, userText } from "../../support/prompt-keys.ts";
 
@@ -37,6 +45,37 @@ describe.each(KERNEL_BUILDS)("stream windows (%s build)", (build) => {
     expect(() => shard.releaseWindow(WINDOWS)).toThrow("released but not taken");
     const again = Array.from({ length: WINDOWS }, () => acquire(shard));
     expect(new Set(again).size).toBe(WINDOWS);
+  });
+
+  it("images and videos count as the policy of the window says, also when another one has become active", () => {
+    const { fleet, shard } = setUp(build);
+    const table = new PolicyTable(fleet.memory);
+    const publish = (changes: PolicyChanges): number => table.publish(testPolicy([], changes)) ?? -1;
+    const body = Buffer.from(
+      JSON.stringify({ messages: [{ content: [{ image_url: { url: "i" } }, { video_url: { url: "v" } }] }] }),
+    );
+    const first = publish({ imageTokens: 70, videoTokens: 500 });
+    const early = shard.acquireWindow(layout.API_OPENAI_CHAT, first) ?? -1;
+    expect(shard.feed(early, body.subarray(0, 30), false)).toBeUndefined();
+    const second = publish({ imageTokens: 3, videoTokens: 4 });
+    const told = shard.acquireWindow(layout.API_OPENAI_CHAT, first, 9) ?? -1;
+    const late = shard.acquireWindow(layout.API_OPENAI_CHAT, second) ?? -1;
+    expect(shard.feed(late, body, true)).toBeUndefined();
+    expect(shard.feed(told, body, true)).toBeUndefined();
+    expect(shard.feed(early, body.subarray(30), true)).toBeUndefined();
+    const tokens = [
+      shard.promptTokens(early, first),
+      shard.promptTokens(told, first),
+      shard.promptTokens(late, second),
+    ];
+    expect(tokens).toEqual([570, 79, 7]);
+  });
+
+  it.each([0, -1, 16_385, Number.NaN])("a body whose videos have %d tokens each takes no window", (videoTokens) => {
+    const { shard } = setUp(build);
+    const take = (): unknown => shard.acquireWindow(layout.API_OPENAI_CHAT, 0, videoTokens);
+    expect(take).toThrow(`a video of ${videoTokens} tokens`);
+    expect(Array.from({ length: WINDOWS }, () => acquire(shard)).toSorted()).toEqual([0, 1, 2, 3]);
   });
 
   it("bodies that arrive at the same time do not disturb each other", () => {

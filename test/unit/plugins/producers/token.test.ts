@@ -1,64 +1,55 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../../../src/base/errors.ts";
 import { tokenizerProducer, tokenProducer } from "../../../../src/plugins/producers/token.ts";
+import { ASSETS_DEFAULT } from "../../../support/asset-tokens.ts";
 import { createPlugin, warningsOf } from "../../../support/plugins.ts";
-
-const NO_EFFECT = "has no effect yet, images and videos are counted in the default way: ";
 
 describe("token-producer", () => {
   it.each([
-    { name: "nothing given", given: {} },
-    { name: "the estimate, by default", given: { estimate: {} } },
+    { name: "nothing given", given: {}, counts: ASSETS_DEFAULT },
+    { name: "the estimate, by default", given: { estimate: {} }, counts: ASSETS_DEFAULT },
     {
-      name: "the estimate's defaults, written out",
-      given: {
-        estimate: {
-          image: { mode: "dynamic", defaultResolution: { width: 640, height: 360 }, dynamic: { factor: 1024 } },
-          video: {
-            tokensPerFrame: { mode: "dynamic", dynamic: { factor: 1024 } },
-            frames: { mode: "sampled", minFrames: 0, maxFrames: 0, sampled: { sampleFPS: 2, temporalPatchSize: 1 } },
-            defaultResolution: { width: 640, height: 360 },
-            defaultDuration: 10,
-            maxVideoTokens: 0,
-          },
-        },
-      },
+      name: "images by other pixels, videos as they are",
+      given: { estimate: { image: { dynamic: { factor: 784 } } } },
+      counts: { imageTokenPixels: 784, imageTokens: 293, videoTokens: 4500 },
     },
     {
-      name: "zeros and empty texts, which are the defaults",
-      given: {
-        estimate: { image: { mode: "", dynamic: { factor: 0 } }, video: { frames: { sampled: { sampleFPS: 0 } } } },
-      },
+      name: "videos by other frames, images as they are",
+      given: { estimate: { video: { frames: { maxFrames: 4 } } } },
+      counts: { imageTokenPixels: 1024, imageTokens: 225, videoTokens: 900 },
     },
-    {
-      name: "parameters of modes that are not used",
-      given: {
-        estimate: {
-          image: { static: { staticToken: 256 } },
-          video: { tokensPerFrame: { static: { numTokensPerFrame: 70 } }, frames: { strided: { frameStride: 4 } } },
-        },
-      },
-    },
-  ])("$name is done as it says, without a warning", ({ given }) => {
+  ])("$name says what images and videos count as", ({ given, counts }) => {
+    expect(createPlugin(tokenProducer, given).producer?.assetTokens).toMatchObject(counts);
     expect(warningsOf(tokenProducer, given)).toEqual([]);
   });
 
+  it("reads what a request's headers say about its videos", () => {
+    const { producer, headers = [] } = createPlugin(tokenProducer);
+    const sent = new Map([["x-llm-d-video-duration-seconds", "3"]]);
+    const read = new Set<string>();
+    const lookUp = (name: string): string | undefined => {
+      read.add(name);
+      return sent.get(name);
+    };
+    expect(producer?.assetTokens?.videoTokensOf(lookUp)).toBe(6 * 225);
+    // Others would not be there.
+    expect(headers.toSorted()).toEqual([...read].toSorted());
+  });
+
   it.each([
-    {
-      given: { estimate: { image: { mode: "static", static: { staticToken: 256 } } } },
-      warning: "estimate.image.mode",
-    },
-    { given: { estimate: { image: { dynamic: { factor: 784 } } } }, warning: "estimate.image.dynamic.factor" },
-    {
-      given: { estimate: { image: { defaultResolution: { width: 1280, height: 720 } } } },
-      warning: "estimate.image.defaultResolution.width, estimate.image.defaultResolution.height",
-    },
-    {
-      given: { estimate: { video: { frames: { mode: "strided", maxFrames: 32 }, maxVideoTokens: 9 } } },
-      warning: "estimate.video.frames.mode, estimate.video.frames.maxFrames, estimate.video.maxVideoTokens",
-    },
-  ])("$given warns that it changes nothing", ({ given, warning }) => {
-    expect(warningsOf(tokenProducer, given)).toEqual([NO_EFFECT + warning]);
+    { given: { image: { mode: "static", static: { staticToken: 16_385 } } }, path: "estimate.image" },
+    { given: { image: { defaultResolution: { width: 8_192, height: 4_096 } } }, path: "estimate.image" },
+    { given: { video: { defaultDuration: 60 } }, path: "estimate.video" },
+    { given: { video: { maxVideoTokens: 20_000 } }, path: "estimate.video" },
+  ])("$given warns that so many tokens are not counted", ({ given, path }) => {
+    expect(warningsOf(tokenProducer, { estimate: given })).toEqual([
+      `${path} asks for more tokens than are counted: 16384 at most`,
+    ]);
+  });
+
+  it("as many tokens as are counted at most are no reason to warn", () => {
+    const image = { mode: "static", static: { staticToken: 16_384 } };
+    expect(warningsOf(tokenProducer, { estimate: { image, video: { maxVideoTokens: 16_384 } } })).toEqual([]);
   });
 
   it.each([
@@ -90,7 +81,8 @@ describe("token-producer", () => {
 
   it("its old name does the same", () => {
     expect(tokenizerProducer.type).toBe("tokenizer");
-    expect(createPlugin(tokenizerProducer)).toEqual(createPlugin(tokenProducer));
+    const given = { estimate: { image: { mode: "static", static: { staticToken: 7 } } } };
+    expect(createPlugin(tokenizerProducer, given).producer?.assetTokens).toMatchObject({ imageTokens: 7 });
     expect(() => createPlugin(tokenizerProducer, { vllm: {} })).toThrow(ConfigError);
   });
 });
