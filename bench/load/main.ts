@@ -7,6 +7,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { ConfigError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { formatHelp, parseFlags } from "../../src/platform/flags.ts";
+import { endOnSignal } from "../../src/platform/signals.ts";
 import { saveRecord } from "../harness.ts";
 import { compareServers } from "./compare.ts";
 import type { Target } from "./connection.ts";
@@ -16,6 +17,7 @@ import { formatLoad } from "./load-report.ts";
 import { type LoadOptions, runLoad } from "./load-run.ts";
 import { formatLoadRecord } from "./load-table.ts";
 import { probe } from "./probe.ts";
+import { endServers } from "./servers.ts";
 
 /** Endpoints that our picker chooses from. */
 const ENDPOINT_COUNT = 100;
@@ -52,6 +54,7 @@ async function drive(flags: LoadFlags): Promise<void> {
 }
 
 async function compare(flags: LoadFlags): Promise<void> {
+  endOnSignal(endServers);
   const record = await compareServers(
     {
       load: commonOptions(flags),

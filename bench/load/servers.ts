@@ -17,6 +17,13 @@ export interface ServerUnderTest {
   end(): Promise<void>;
 }
 
+const running = new Set<Program>();
+
+/** Ends every process that was started here and still runs: for signals, which reach this process only. */
+export async function endServers(): Promise<void> {
+  await Promise.all([...running].map((program) => program.end()));
+}
+
 /** Cores by use; undefined where nothing can be pinned. */
 export interface Pinning {
   readonly server: string;
@@ -152,8 +159,13 @@ async function startNode(
       onOutputLine: take,
       onErrorLine: take,
     });
+    running.add(program);
     const timer = systemClock.setTimeout(() => void program.end(), START_MS_MAX);
-    void program.ended.then((sentence) => reject(new Error(`${sentence}\n${words.join("\n")}`)));
+    void program.ended.then((sentence) => {
+      running.delete(program);
+      timer.cancel();
+      reject(new Error(`${sentence}\n${words.join("\n")}`));
+    });
   });
 }
 

@@ -110,10 +110,10 @@ function chatBody(shape: Shape, prng: Prng): Buffer {
 }
 
 /** As a shard does it: each chunk is copied to the shared memory and scanned there. */
-function scanInChunks(testKernel: TestKernel, body: Buffer): void {
-  const { kernel, bytes, shardBase } = testKernel;
+function scanInChunks(bed: TestKernel, body: Buffer): void {
+  const { kernel, bytes, shardBase } = bed;
   const chunk = shardBase(0) + layout.SHARD_CHUNK;
-  beginScan(testKernel, { blockSize: BLOCK_SIZE, window: WINDOW });
+  beginScan(bed, { blockSize: BLOCK_SIZE, window: WINDOW });
   for (let at = 0; at < body.length; at += layout.CHUNK_SIZE_MAX) {
     const piece = body.subarray(at, at + layout.CHUNK_SIZE_MAX);
     bytes.set(piece, chunk);

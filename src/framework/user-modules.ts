@@ -5,10 +5,14 @@
  */
 import { statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { type Clock, systemClock, type Timer } from "../base/clock.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { PluginDefinition } from "./plugin.ts";
 import { MODULE_TYPE, type PluginRegistry } from "./registry.ts";
 import { describeError, userDefinition } from "./user-plugin.ts";
+
+/** A module that waits for something at its top level must not hold up the start for ever. */
+export const LOAD_MS_MAX = 10_000;
 
 /** A file that is to be loaded, as one thread tells another. */
 export interface ModuleFile {
@@ -67,14 +71,19 @@ export async function registerModules(
  * The definition that a module exports. `budgetMs`: time of one call where the instance's parameters do not say. Throws
  * a ConfigError that names the file and what is wrong with it.
  */
-export async function loadUserModule(file: string, budgetMs: number): Promise<PluginDefinition> {
+export async function loadUserModule(
+  file: string,
+  budgetMs: number,
+  clock: Clock = systemClock,
+): Promise<PluginDefinition> {
   const fail = (what: string, cause?: unknown): ConfigError => new ConfigError(`${file} ${what}`, { cause });
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat?.isFile() !== true) throw fail("is no file");
   let loaded: { readonly default?: unknown };
   try {
     // The version lets a changed file be loaded anew: modules are kept by address for the life of a thread.
-    loaded = (await import(`${pathToFileURL(file).href}?version=${stat.mtimeMs}-${stat.size}`)) as typeof loaded;
+    const address = `${pathToFileURL(file).href}?version=${stat.mtimeMs}-${stat.size}`;
+    loaded = await within(LOAD_MS_MAX, clock, import(address) as Promise<typeof loaded>);
   } catch (error) {
     throw fail(`cannot be loaded as an ES module: ${describeError(error)}`, error);
   }
@@ -82,4 +91,17 @@ export async function loadUserModule(file: string, budgetMs: number): Promise<Pl
   const definition = userDefinition(loaded.default, budgetMs, fail);
   filesOfDefinitions.set(definition, file);
   return definition;
+}
+
+/** What the promise resolves to. Rejects when that takes longer. */
+async function within<Value>(limitMs: number, clock: Clock, promise: Promise<Value>): Promise<Value> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = clock.setTimeout(() => reject(new Error(`it is not ready after ${limitMs / 1_000} s`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timer?.cancel();
+  }
 }

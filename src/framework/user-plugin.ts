@@ -110,7 +110,7 @@ function readNeeds(type: string, read: () => unknown): DataNeeds {
   const lists = isRecord(needs) ? [needs["required"], needs["optional"] ?? []] : [undefined];
   const isNeed = (need: unknown): boolean =>
     isRecord(need) && isKey(need["key"]) && ["string", "undefined"].includes(typeof need["producer"]);
-  if (lists.every((list) => Array.isArray(list) && list.every(isNeed))) return needs as unknown as DataNeeds;
+  if (lists.every((list) => Array.isArray(list) && list.every(isNeed))) return needs as DataNeeds;
   throw new ConfigError(`consumes of "${type}" returned no {required: [{key: {name}, producer?}], optional?}`);
 }
 
@@ -174,8 +174,8 @@ function checkParts(plugin: Record<string, unknown>, { type, facets }: UserDefin
   const { filter, scorer, picker, producer } = plugin;
   const isProgram = [filter, scorer, picker].some((part) => isRecord(part) && "op" in part);
   if (isProgram) throw new ConfigError(`create of "${type}" returned a part with "op", which built-in plugins have`);
-  if (isRecord(producer) && ("prefixCache" in producer || "inFlightLoad" in producer)) {
-    throw new ConfigError(`create of "${type}" returned a producer of prefix matches or load, which are built in`);
+  if (isRecord(producer) && ["prefixCache", "inFlightLoad", "assetTokens"].some((shape) => shape in producer)) {
+    throw new ConfigError(`create of "${type}" returned a producer of prefix matches, load or tokens: they are built in`);
   }
 }
 

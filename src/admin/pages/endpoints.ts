@@ -4,9 +4,12 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Endpoint } from "../../endpoints/registry.ts";
-import { hostPort } from "../../framework/endpoint.ts";
+import { type EndpointMetrics, hostPort } from "../../framework/endpoint.ts";
 import { type AdminPage, JSON_TYPE } from "../page.ts";
 import { PAGES } from "./page-table.ts";
+
+/** Names of a list that are shown. */
+const LISTED_MAX = 50;
 
 export interface EndpointsPageOptions {
   readonly clock: Clock;
@@ -35,8 +38,8 @@ export function endpointsPage(options: EndpointsPageOptions): AdminPage {
 
 /** What is unknown is null, so that it can be told from 0. */
 function describe(endpoint: Endpoint, held: readonly number[] | undefined, options: EndpointsPageOptions): unknown {
-  const { id, spec, slot, generation, isReachable, scraped, scrapeFailure } = endpoint;
-  const { scrapedAtMs, ...values } = scraped ?? {};
+  const { id, spec, slot, generation, isReachable, isBackedOff, scraped, scrapeFailure, metrics } = endpoint;
+  const { scrapedAtMs, ...load } = scraped ?? {};
   const ageMs = scrapedAtMs === undefined ? undefined : Math.round(options.clock.nowMs() - scrapedAtMs);
   const inFlight = options.inFlight(slot);
   return {
@@ -48,11 +51,29 @@ function describe(endpoint: Endpoint, held: readonly number[] | undefined, optio
     isReachable,
     scrapeFailure: isReachable ? undefined : scrapeFailure,
     scrapeAgeMs: ageMs ?? null,
-    scraped: nulls(values),
+    isBackedOff,
+    scraped: { ...describeMetrics(metrics), ...nulls(load) },
     inFlightRequests: inFlight.requests,
     inFlightTokens: inFlight.tokens,
     blocksHeld: held?.[slot] ?? null,
   };
+}
+
+/** All that the last scrape found; lists are cut. */
+function describeMetrics(metrics: EndpointMetrics | undefined): Record<string, unknown> {
+  if (metrics === undefined) return {};
+  const { adapters, attributes, servedModels, ...numbers } = metrics;
+  return {
+    ...nulls(numbers),
+    ...(adapters && { adapters: { ...adapters, running: cut(adapters.running), waiting: cut(adapters.waiting) } }),
+    ...(attributes && { attributes: Object.fromEntries([...attributes].slice(0, LISTED_MAX)) }),
+    ...(servedModels && { servedModels: cut(servedModels) }),
+  };
+}
+
+function cut(names: readonly string[]): readonly string[] {
+  const more = names.length - LISTED_MAX;
+  return more > 0 ? [...names.slice(0, LISTED_MAX), `… and ${more} more`] : names;
 }
 
 function nulls(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,10 +1,10 @@
 /**
  * What a proxy may add to any ProcessingRequest: filter metadata, attributes and its protocol configuration. Most
- * messages have none, so nothing is decoded until it is asked for; each call walks over the message's few fields.
+ * messages have none, so nothing is decoded until it is asked for.
  */
 import { ProtobufReader } from "../protobuf/reader.ts";
 import { MAP_ENTRY, METADATA, PROCESSING_REQUEST, PROTOCOL_CONFIGURATION } from "./fields.ts";
-import type { ProcessingRequest } from "./request-decoder.ts";
+import type { MessageContext } from "./request-decoder.ts";
 import { decodeStruct, type StructObject } from "./struct.ts";
 
 /** What the proxy says in its first message. The modes are `BODY_SEND_MODE` values. */
@@ -15,8 +15,7 @@ export interface ProtocolConfig {
 }
 
 /** One namespace of the request's filter metadata; undefined when the message has none of that name. */
-export function readFilterMetadata(message: ProcessingRequest, namespace: string): StructObject | undefined {
-  const metadata = findField(message.source, PROCESSING_REQUEST.metadataContext);
+export function readFilterMetadata({ metadata }: MessageContext, namespace: string): StructObject | undefined {
   if (metadata === undefined) return undefined;
   const reader = new ProtobufReader(metadata);
   let found: Buffer | undefined;
@@ -31,10 +30,10 @@ export function readFilterMetadata(message: ProcessingRequest, namespace: string
   return found === undefined ? undefined : decodeStruct(found);
 }
 
-/** The attributes that the proxy is told to send, by namespace; empty when there are none. */
-export function readAttributes(message: ProcessingRequest): Readonly<Record<string, StructObject>> {
+/** The attributes that the proxy is told to send, by namespace; empty when there are none. Walks over the message. */
+export function readAttributes({ source }: MessageContext): Readonly<Record<string, StructObject>> {
   const attributes = Object.create(null) as Record<string, StructObject>;
-  const reader = new ProtobufReader(message.source);
+  const reader = new ProtobufReader(source);
   while (reader.nextField()) {
     if (reader.field !== PROCESSING_REQUEST.attributes) {
       reader.skipField();
@@ -47,13 +46,12 @@ export function readAttributes(message: ProcessingRequest): Readonly<Record<stri
 }
 
 /** What the proxy is configured to send; undefined in all messages but a stream's first, and from older proxies. */
-export function readProtocolConfig(message: ProcessingRequest): ProtocolConfig | undefined {
-  const bytes = findField(message.source, PROCESSING_REQUEST.protocolConfig);
-  if (bytes === undefined) return undefined;
+export function readProtocolConfig({ protocolConfig }: MessageContext): ProtocolConfig | undefined {
+  if (protocolConfig === undefined) return undefined;
   let requestBodyMode = 0;
   let responseBodyMode = 0;
   let sendBodyWithoutWaitingForHeaderResponse = false;
-  const reader = new ProtobufReader(bytes);
+  const reader = new ProtobufReader(protocolConfig);
   while (reader.nextField()) {
     if (reader.field === PROTOCOL_CONFIGURATION.requestBodyMode) requestBodyMode = reader.readUint32();
     else if (reader.field === PROTOCOL_CONFIGURATION.responseBodyMode) responseBodyMode = reader.readUint32();
@@ -62,17 +60,6 @@ export function readProtocolConfig(message: ProcessingRequest): ProtocolConfig |
     } else reader.skipField();
   }
   return { requestBodyMode, responseBodyMode, sendBodyWithoutWaitingForHeaderResponse };
-}
-
-/** The last occurrence of a length-delimited field of the message. */
-function findField(message: Buffer, field: number): Buffer | undefined {
-  const reader = new ProtobufReader(message);
-  let found: Buffer | undefined;
-  while (reader.nextField()) {
-    if (reader.field === field) found = reader.readBytes();
-    else reader.skipField();
-  }
-  return found;
 }
 
 function readMapEntry(reader: ProtobufReader): { readonly key: string; readonly value: Buffer } {

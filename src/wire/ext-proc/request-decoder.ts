@@ -1,7 +1,7 @@
 /**
  * Decodes what a proxy sends: one ProcessingRequest into a small object that points into the message. A body stays
- * where it arrived (a view), headers stay bytes (`header-map.ts` finds those that are wanted), and metadata, attributes
- * and protocol configuration are read from `source` when somebody asks (`request-context.ts`).
+ * where it arrived (a view), headers stay bytes (`header-map.ts` finds those that are wanted), and so do metadata,
+ * attributes and protocol configuration until somebody asks (`request-context.ts`).
  *
  *   const message = decodeProcessingRequest(bytes);      // throws WireError
  *   switch (message.kind) {
@@ -40,9 +40,13 @@ export interface UnknownMessage extends MessageContext {
   readonly kind: "unknown";
 }
 
-interface MessageContext {
+export interface MessageContext {
   /** The whole message as it came. */
   readonly source: Buffer;
+  /** Bytes of `metadata_context`, a view; undefined without it, and where it is empty, as it is in most messages. */
+  readonly metadata: Buffer | undefined;
+  /** Bytes of `protocol_config`, a view; undefined without it. Empty is not without. */
+  readonly protocolConfig: Buffer | undefined;
   /** The proxy ignores answers. */
   readonly observabilityMode: boolean;
 }
@@ -55,6 +59,8 @@ export function decodeProcessingRequest(message: Uint8Array): ProcessingRequest 
   let start = 0;
   let end = 0;
   let observabilityMode = false;
+  let metadata: Buffer | undefined;
+  let protocolConfig: Buffer | undefined;
   while (reader.nextField()) {
     if (reader.field >= PROCESSING_REQUEST.requestHeaders && reader.field <= PROCESSING_REQUEST.responseTrailers) {
       member = reader.field;
@@ -62,39 +68,44 @@ export function decodeProcessingRequest(message: Uint8Array): ProcessingRequest 
       start = reader.position;
       reader.position = end;
     } else if (reader.field === PROCESSING_REQUEST.observabilityMode) observabilityMode = reader.readBool();
-    else if (reader.field === PROCESSING_REQUEST.attributes || isContext(reader.field)) {
-      reader.position = reader.readRange();
-    } else reader.skipField();
+    else if (reader.field === PROCESSING_REQUEST.metadataContext) metadata = readNonEmpty(reader);
+    else if (reader.field === PROCESSING_REQUEST.protocolConfig) protocolConfig = reader.readBytes();
+    else if (reader.field === PROCESSING_REQUEST.attributes) reader.position = reader.readRange();
+    else reader.skipField();
   }
   reader.position = start;
   reader.end = end;
-  return readMember(reader, member, observabilityMode);
+  return readMember(reader, member, { source, observabilityMode, metadata, protocolConfig });
 }
 
-function isContext(field: number): boolean {
-  return field === PROCESSING_REQUEST.metadataContext || field === PROCESSING_REQUEST.protocolConfig;
+/** Envoy adds an empty `metadata_context` to every message: no view is made of it. */
+function readNonEmpty(reader: ProtobufReader): Buffer | undefined {
+  const end = reader.readRange();
+  const start = reader.position;
+  reader.position = end;
+  return end > start ? reader.bytes.subarray(start, end) : undefined;
 }
 
-function readMember(reader: ProtobufReader, member: number, observabilityMode: boolean): ProcessingRequest {
+function readMember(reader: ProtobufReader, member: number, context: MessageContext): ProcessingRequest {
   switch (member) {
     case PROCESSING_REQUEST.requestHeaders:
-      return readHeaders(reader, "requestHeaders", observabilityMode);
+      return readHeaders(reader, "requestHeaders", context);
     case PROCESSING_REQUEST.responseHeaders:
-      return readHeaders(reader, "responseHeaders", observabilityMode);
+      return readHeaders(reader, "responseHeaders", context);
     case PROCESSING_REQUEST.requestBody:
-      return readBody(reader, "requestBody", observabilityMode);
+      return readBody(reader, "requestBody", context);
     case PROCESSING_REQUEST.responseBody:
-      return readBody(reader, "responseBody", observabilityMode);
+      return readBody(reader, "responseBody", context);
     case PROCESSING_REQUEST.requestTrailers:
-      return readTrailers(reader, "requestTrailers", observabilityMode);
+      return readTrailers(reader, "requestTrailers", context);
     case PROCESSING_REQUEST.responseTrailers:
-      return readTrailers(reader, "responseTrailers", observabilityMode);
+      return readTrailers(reader, "responseTrailers", context);
     default:
-      return { kind: "unknown", source: reader.bytes, observabilityMode };
+      return { kind: "unknown", ...context };
   }
 }
 
-function readHeaders(reader: ProtobufReader, kind: HeadersMessage["kind"], observabilityMode: boolean): HeadersMessage {
+function readHeaders(reader: ProtobufReader, kind: HeadersMessage["kind"], context: MessageContext): HeadersMessage {
   let headers = NO_HEADERS;
   let endOfStream = false;
   while (reader.nextField()) {
@@ -102,10 +113,11 @@ function readHeaders(reader: ProtobufReader, kind: HeadersMessage["kind"], obser
     else if (reader.field === HTTP_HEADERS.endOfStream) endOfStream = reader.readBool();
     else reader.skipField();
   }
-  return { kind, headers, endOfStream, source: reader.bytes, observabilityMode };
+  const { source, observabilityMode, metadata, protocolConfig } = context;
+  return { kind, headers, endOfStream, source, observabilityMode, metadata, protocolConfig };
 }
 
-function readBody(reader: ProtobufReader, kind: BodyMessage["kind"], observabilityMode: boolean): BodyMessage {
+function readBody(reader: ProtobufReader, kind: BodyMessage["kind"], context: MessageContext): BodyMessage {
   let start = 0;
   let end = 0;
   let endOfStream = false;
@@ -117,20 +129,19 @@ function readBody(reader: ProtobufReader, kind: BodyMessage["kind"], observabili
     } else if (reader.field === HTTP_BODY.endOfStream) endOfStream = reader.readBool();
     else reader.skipField();
   }
-  return { kind, body: reader.bytes.subarray(start, end), endOfStream, source: reader.bytes, observabilityMode };
+  const { source, observabilityMode, metadata, protocolConfig } = context;
+  const body = source.subarray(start, end);
+  return { kind, body, endOfStream, source, observabilityMode, metadata, protocolConfig };
 }
 
-function readTrailers(
-  reader: ProtobufReader,
-  kind: TrailersMessage["kind"],
-  observabilityMode: boolean,
-): TrailersMessage {
+function readTrailers(reader: ProtobufReader, kind: TrailersMessage["kind"], context: MessageContext): TrailersMessage {
   let headers = NO_HEADERS;
   while (reader.nextField()) {
     if (reader.field === HTTP_TRAILERS.trailers) headers = readHeaderBytes(reader);
     else reader.skipField();
   }
-  return { kind, headers, source: reader.bytes, observabilityMode };
+  const { source, observabilityMode, metadata, protocolConfig } = context;
+  return { kind, headers, source, observabilityMode, metadata, protocolConfig };
 }
 
 function readHeaderBytes(reader: ProtobufReader): HeaderBytes {

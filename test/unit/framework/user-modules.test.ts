@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { ManualClock } from "../../../src/base/clock.ts";
 import { ConfigError } from "../../../src/base/errors.ts";
 import type { PluginDefinition } from "../../../src/framework/plugin.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import {
   isUserDefinition,
+  LOAD_MS_MAX,
   loadUserModule,
   moduleFilesOf,
   registerModules,
@@ -171,6 +173,16 @@ describe("a module that cannot be used", () => {
     expect((error as Error).message).toContain(file);
   });
 
+  it("one that waits for something at its top level, for ever", async () => {
+    const clock = new ManualClock();
+    const loading = loadUserModule(moduleFile("await new Promise(() => undefined);"), 1, clock);
+    clock.advance(LOAD_MS_MAX);
+    await expect(loading).rejects.toThrow(
+      /plugin\.mjs cannot be loaded as an ES module: Error: it is not ready after 10 s/,
+    );
+    expect(clock.pendingCount).toBe(0);
+  });
+
   it("a file that is not there", async () => {
     await expect(loadUserModule("/nowhere/plugin.mjs", 1)).rejects.toThrow("/nowhere/plugin.mjs is no file");
   });
@@ -217,7 +229,12 @@ describe("a module that cannot be used", () => {
     {
       name: "returns a prefix cache",
       text: withParts("producer", "{ producer: { produce() {}, prefixCache: {} } }"),
-      fault: /returned a producer of prefix matches or load/,
+      fault: /returned a producer of prefix matches, load or tokens/,
+    },
+    {
+      name: "returns what images and videos count as",
+      text: withParts("producer", "{ producer: { produce() {}, assetTokens: {} } }"),
+      fault: /returned a producer of prefix matches, load or tokens/,
     },
     {
       name: "returns a picker that does not say how many it names",

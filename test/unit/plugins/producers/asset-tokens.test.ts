@@ -242,12 +242,11 @@ describe("videos", () => {
     expect(assetTokensOf({}).videoTokensOf(headersOf({ seconds }))).toBe(frames * 225);
   });
 
-  it("a long header takes time by its length, not by the square of it", () => {
+  // The square of it would be minutes.
+  it("a long header takes time by its length, not by the square of it", { timeout: 2_000 }, () => {
     const { videoTokensOf } = assetTokensOf({});
     for (const digits of ["1".repeat(300_000), `${"1".repeat(300_000)}.`, `${" ".repeat(300_000)}1`]) {
-      const startedAtMs = performance.now();
       expect(videoTokensOf(headersOf({ seconds: `${digits}s`, resolution: `${digits}y` }))).toBe(4500);
-      expect(performance.now() - startedAtMs).toBeLessThan(2_000);
     }
   });
 });

@@ -169,6 +169,23 @@ describe("the decoders", () => {
     expect(decodeProcessingRequest(Buffer.concat([last, first]))).toMatchObject({ kind: "requestHeaders" });
   });
 
+  it("take the last metadata and protocol configuration when a message has several, even where it is empty", () => {
+    const full = encodeProcessingRequest({
+      kind: "requestHeaders",
+      headers,
+      metadataContext: { "envoy.lb": { served: "a" } },
+      protocolConfig: { requestBodyMode: 4, responseBodyMode: 4 },
+    });
+    const empty = Buffer.from([0x42, 0, 0x5a, 0]);
+    const later = decodeProcessingRequest(Buffer.concat([empty, full]));
+    expect(readFilterMetadata(later, "envoy.lb")).toEqual({ served: "a" });
+    expect(readProtocolConfig(later)?.requestBodyMode).toBe(4);
+    const earlier = decodeProcessingRequest(Buffer.concat([full, empty]));
+    expect(readFilterMetadata(earlier, "envoy.lb")).toBeUndefined();
+    expect(readProtocolConfig(earlier)?.requestBodyMode).toBe(0);
+    expect(readProtocolConfig(decodeProcessingRequest(Buffer.from([0x42, 0])))).toBeUndefined();
+  });
+
   it("call a message unknown that has no member we know", () => {
     expect(decodeProcessingRequest(Buffer.from([0x50, 1]))).toMatchObject({ kind: "unknown", observabilityMode: true });
     expect(decodeProcessingResponse(Buffer.alloc(0)).kind).toBe("unknown");
