@@ -8,7 +8,7 @@ export { checkIndex, checkLanes, checkSessions, laneKeys } from "./check";
 export { scanBegin, scanBody } from "./json-scan";
 export { laneEvict, laneFullest, laneInsert, laneMatch, lanesInit } from "./lanes";
 export * from "./layout";
-export { matchKeys, matchKeysLinear, overlayMatch, readBegin, readEnd, ringPush } from "./prefix-index";
+export { matchKeys, matchKeysLinear, overlayMatch, readBegin, readEnd, ringDoorbell, ringPush } from "./prefix-index";
 export { nextClearRequest, raiseEpoch, removeBlocks, storeBlocks, writerReset } from "./prefix-index-writer";
 export { setAttribute } from "./programs";
 export { expositionBegin, expositionEnd, expositionFeed } from "./prometheus-scan";

@@ -13,7 +13,7 @@
 import { INDEX_SETS, INDEX_SLOT_SIZE, INDEX_WINDOW_SLOTS, MASK_SIZE, REF_SET } from "./layout";
 import { keyTable, keyTableMask, keyTableVersions } from "./memory";
 
-export { overlayMatch, readBegin, readEnd, ringPush } from "./ring";
+export { overlayMatch, readBegin, readEnd, ringDoorbell, ringPush } from "./ring";
 
 /**
  * Keys between two probes of the jump search. 128: knee of `bench/micro/prefix-index`, which is flat from 64 to 256.

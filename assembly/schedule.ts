@@ -71,6 +71,7 @@ import {
   SHARD_NAME_REQUESTS,
   SHARD_PICKS,
   SHARD_POLICY_HOLDS,
+  SHARD_RING_HEAD,
   TOTALS,
   WINDOW_MODEL,
   WINDOW_MODEL_SIZE,
@@ -78,7 +79,7 @@ import {
 import { addCounter, policyBase, shardBase } from "./memory";
 import { findName } from "./names";
 import { choose } from "./picker";
-import { readBegin, readEnd } from "./prefix-index";
+import { readBegin, readEnd, ringDoorbell } from "./prefix-index";
 import { policyOf, profileOf, windowOf } from "./programs";
 import { chainBlocks, matchPrompts, pushPrompts } from "./prompt-chain";
 import { addWeighted, fillColumn } from "./score-columns";
@@ -89,6 +90,7 @@ import { xxh64 } from "./xxh64";
 /** Decides picks 0 … pickCount − 1 of the shard, in order. */
 export function decideBatch(shardNumber: u32, pickCount: u32, nowMs: f64): void {
   const shard = shardBase(shardNumber);
+  const ringHead = load<u32>(shard + SHARD_RING_HEAD);
   readBegin(shard);
   let snapshotPolicy: u32 = 0xffffffff;
   for (let i: u32 = 0; i < pickCount; i++) {
@@ -101,6 +103,7 @@ export function decideBatch(shardNumber: u32, pickCount: u32, nowMs: f64): void 
     decide(shard, pick, nowMs);
   }
   readEnd(shard);
+  if (load<u32>(shard + SHARD_RING_HEAD) != ringHead) ringDoorbell();
   addCounter(shard, SHARD_COUNTER_BATCHES, 1);
 }
 

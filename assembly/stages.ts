@@ -16,10 +16,11 @@ import {
   PROFILE_TARGETS_MAX,
   SHARD_COUNTER_BATCHES,
   SHARD_PICKS,
+  SHARD_RING_HEAD,
 } from "./layout";
 import { addCounter, shardBase } from "./memory";
 import { choose } from "./picker";
-import { readBegin, readEnd } from "./prefix-index";
+import { readBegin, readEnd, ringDoorbell } from "./prefix-index";
 import { policyOf, profileOf } from "./programs";
 import { answer, applyFilter, applyScorer, prepare, sumScores } from "./schedule";
 
@@ -67,6 +68,8 @@ export function stagePick(shardNumber: u32): u32 {
 export function stageAnswer(shardNumber: u32, chosen: u32, nowMs: f64): void {
   const shard = shardBase(shardNumber);
   const pick = shard + SHARD_PICKS;
+  const ringHead = load<u32>(shard + SHARD_RING_HEAD);
   answer(shard, pick, profileOf(pick), chosen, nowMs);
+  if (load<u32>(shard + SHARD_RING_HEAD) != ringHead) ringDoorbell();
   addCounter(shard, SHARD_COUNTER_BATCHES, 1);
 }

@@ -137,6 +137,8 @@ export class PolicyControl {
   /** Endpoints came, went or have other labels. */
   onFleetChanged(): void {
     this.#publisher.onEndpointsChanged(this.#options.endpoints().map(labelled));
+    // Also for the limits of new endpoints.
+    this.#autoTune.onReports(this.#cacheReports());
     this.#fleetVersion++;
     this.#options.tell({ kind: "fleet", fleet: this.#fleet() });
   }

@@ -175,7 +175,9 @@ function checkParts(plugin: Record<string, unknown>, { type, facets }: UserDefin
   const isProgram = [filter, scorer, picker].some((part) => isRecord(part) && "op" in part);
   if (isProgram) throw new ConfigError(`create of "${type}" returned a part with "op", which built-in plugins have`);
   if (isRecord(producer) && ["prefixCache", "inFlightLoad", "assetTokens"].some((shape) => shape in producer)) {
-    throw new ConfigError(`create of "${type}" returned a producer of prefix matches, load or tokens: they are built in`);
+    throw new ConfigError(
+      `create of "${type}" returned a producer of prefix matches, load or tokens: they are built in`,
+    );
   }
 }
 

@@ -28,6 +28,8 @@ export interface AutoTuneOptions {
 export class AutoTune {
   readonly #options: AutoTuneOptions;
   #shape: PrefixCacheShape | undefined;
+  /** What the index writer takes for the limit of an endpoint without one: the first policy's. */
+  #commonLimit: number | undefined;
   #blockSizeTokens: number | undefined;
   /** By slot: what was set last, and for whom. */
   readonly #limits = new Map<number, { readonly generation: number; readonly limit: number | undefined }>();
@@ -39,6 +41,7 @@ export class AutoTune {
   /** Another policy is to be in force; `reports` are those so far. Its tuning is in `tuning` afterwards. */
   setShape(shape: PrefixCacheShape | undefined, reports: readonly CacheReport[] = []): void {
     this.#shape = shape;
+    this.#commonLimit ??= shape?.blocksPerEndpointMax;
     this.#blockSizeTokens = shape?.autoTune === true ? blockSizeOf(reports) : undefined;
     for (const report of reports) this.#limit(report);
   }
@@ -54,8 +57,7 @@ export class AutoTune {
 
   /** What all endpoints report now, in the order of the fleet. */
   onReports(reports: readonly CacheReport[]): void {
-    if (this.#shape?.autoTune !== true) return;
-    const blockSizeTokens = blockSizeOf(reports);
+    const blockSizeTokens = this.#shape?.autoTune === true ? blockSizeOf(reports) : undefined;
     if (blockSizeTokens !== undefined && blockSizeTokens !== this.#blockSizeTokens) {
       this.#blockSizeTokens = blockSizeTokens;
       this.#options.onTuned(this.tuning);
@@ -63,10 +65,18 @@ export class AutoTune {
     for (const report of reports) this.#limit(report);
   }
 
+  /** Undefined where it is the common one. */
+  get #configuredLimit(): number | undefined {
+    const limit = this.#shape?.blocksPerEndpointMax;
+    return limit === this.#commonLimit ? undefined : limit;
+  }
+
   #limit({ slot, generation, blockSizeTokens, blockCount }: CacheReport): void {
     const ownSizeTokens = this.#blockSizeTokens ?? this.#shape?.blockSizeTokens ?? BLOCK_SIZE_TOKENS_MIN;
     const isKnown = this.#shape?.autoTune === true && isCount(blockSizeTokens) && isCount(blockCount);
-    const limit = isKnown ? Math.max(1, Math.floor((blockCount * blockSizeTokens) / ownSizeTokens)) : undefined;
+    const limit = isKnown
+      ? Math.max(1, Math.floor((blockCount * blockSizeTokens) / ownSizeTokens))
+      : this.#configuredLimit;
     const last = this.#limits.get(slot);
     if (last?.generation === generation && last.limit === limit) return;
     this.#limits.set(slot, { generation, limit });

@@ -89,6 +89,15 @@ export class IndexWriter {
     Atomics.store(this.#doorbell, 0, 0);
   }
 
+  /**
+   * Waits up to `timeoutMs` without being woken by shards, so that one turn serves all that they pick meanwhile. Not if
+   * there is work already.
+   */
+  nap(timeoutMs: number): void {
+    // The word stays 0: to shards the writer is awake, and they make no call into the kernel of the system for it.
+    if (!this.#hasWork() && !this.isStopRequested()) Atomics.wait(this.#doorbell, 0, 0, timeoutMs);
+  }
+
   isStopRequested(): boolean {
     return Atomics.load(this.#words, (layout.HEADER + layout.HEADER_SHUTDOWN) / 4) === 1;
   }

@@ -31,6 +31,8 @@ export interface Kernel {
   readEnd(shard: number): void;
   /** Tells the index writer what a picked endpoint holds from now on; 0 when the ring is full. */
   ringPush(shard: number, slot: number, generation: number, keys: number, keyCount: number): number;
+  /** Wakes the index writer if it sleeps; after the last `ringPush` of a batch. */
+  ringDoorbell(): void;
   // prefix-index, for the index writer
   /** Empties the index under its readers, and skips what the rings hold. Holder sets 1 … setLimit − 1 are used. */
   writerReset(setLimit: number): void;

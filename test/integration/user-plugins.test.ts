@@ -97,7 +97,7 @@ describe("the example of a plugin of one's own", () => {
 
   it("can be given to --plugin instead, and named by its type", async () => {
     const config =
-      "plugins: [{type: region-scorer, parameters: {label: region}}]\n" +
+      "plugins: [{type: region-scorer, parameters: {label: region, budgetMs: 100}}]\n" +
       "schedulingProfiles: [{name: default, plugins: [{pluginRef: region-scorer}]}]";
     const { client } = await startPicker(["--plugin", "examples/plugins/region-scorer.mjs", "--config-text", config]);
     expect(await client.ask(chatBody("hello"), from("asia"))).toMatchObject({ destination: `${LOOPBACK}:9003` });

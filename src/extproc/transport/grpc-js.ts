@@ -20,6 +20,7 @@ import type { KeyPair } from "../../platform/tls.ts";
 import { announceEnd, type Connection, limitStreams } from "./connection-end.ts";
 import { DrainingSet } from "./draining-set.ts";
 import { type ListenerOptions, listen, type PlainConnection } from "./listener.ts";
+import { quietResets } from "./quiet-resets.ts";
 import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
 
 /** Another gRPC service on the same port. */
@@ -102,6 +103,7 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
         connections.add(connection);
         socket.once("close", () => connections.delete(connection));
         limitStreams(connection);
+        quietResets(session);
       });
       injector.injectConnection(socket);
     },

@@ -73,7 +73,7 @@ function frameCount({ frames = {}, defaultDuration }: VideoEstimate, facts: Vide
     Math.min(Math.max(count, minFrames), orElse(maxFrames, Number.POSITIVE_INFINITY));
   if (mode === "strided") {
     const sourceFps = facts.sourceFps ?? orElse(strided?.defaultSourceFPS, SOURCE_FPS);
-    return clamp(Math.floor(Math.floor(seconds * sourceFps) / orElse(strided?.frameStride, 1)));
+    return clamp(Math.floor((seconds * sourceFps) / orElse(strided?.frameStride, 1)));
   }
   const looked = clamp(Math.floor(seconds * orElse(sampled?.sampleFPS, SAMPLE_FPS)));
   return Math.floor(looked / orElse(sampled?.temporalPatchSize, 1));

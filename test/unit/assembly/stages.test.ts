@@ -101,6 +101,29 @@ function decideStaged(fleet: TestFleet, stages: Stages, request: Partial<PickReq
 const chargedRequests = (fleet: TestFleet, slot: number): number =>
   new SharedCounters(fleet.memory, fleet.kernel).inFlightRequests(slot);
 
+describe.each(KERNEL_BUILDS)("the index writer's doorbell (%s build)", (build) => {
+  const WAYS = ["in a batch", "step by step"] as const;
+  const doorbell = (fleet: TestFleet): Int32Array =>
+    new Int32Array(fleet.memory.buffer, layout.INDEX + layout.INDEX_SLEEPING, 1);
+
+  it.each(WAYS)("rings when the index is told something, and only then: decided %s", (way) => {
+    const fleet = testFleet(build, [endpoint()], []);
+    const decide = (request: PickRequest): void => {
+      if (way === "in a batch")
+        fleet.shards[0]?.decide([fleet.request(), request, fleet.request()], NOW_MS, withScores);
+      else decideStaged(fleet, NO_STAGES, request);
+    };
+    doorbell(fleet)[0] = 1;
+    decide(fleet.request());
+    expect(doorbell(fleet)[0], "no prompt").toBe(1);
+    const window = fleet.scan("p".repeat(700));
+    decide({ ...fleet.request(window), recordsPrompt: false });
+    expect(doorbell(fleet)[0], "a prompt that is not to be remembered").toBe(1);
+    decide({ ...fleet.request(window), recordsPrompt: true });
+    expect(doorbell(fleet)[0], "a prompt").toBe(0);
+  });
+});
+
 describe.each(KERNEL_BUILDS)("custom parts (%s build)", (build) => {
   const endpoints = [0.5, 0.25, 0, 0.75].map((kvCacheUsageFraction, slot) =>
     endpoint({ kvCacheUsageFraction, labelMasks: slot === 2 ? [] : [0], inFlightRequests: slot }),

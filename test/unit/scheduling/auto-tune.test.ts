@@ -12,14 +12,14 @@ const SHAPE: PrefixCacheShape = {
   prefixTokensMax: 131_072,
 };
 
-function testTuning(shape: PrefixCacheShape | undefined = SHAPE) {
+function testTuning(shape: PrefixCacheShape | "none" = SHAPE) {
   const limits: string[] = [];
   const tunings: ProgramTuning[] = [];
   const tune = new AutoTune({
     setLaneLimit: (slot, blocks) => limits.push(`${slot}: ${blocks}`),
     onTuned: (tuning) => tunings.push(tuning),
   });
-  tune.setShape(shape);
+  tune.setShape(shape === "none" ? undefined : shape);
   return { tune, limits, tunings };
 }
 
@@ -86,14 +86,21 @@ describe("tuning by what engines report", () => {
     expect([tune.tuning, tunings.length, limits]).toEqual([{}, tuned, ["0: 100", "0: undefined"]]);
   });
 
+  it("limits endpoints to what a later policy says, where the first said otherwise", () => {
+    const { tune, limits } = testTuning({ ...SHAPE, autoTune: false });
+    tune.onReports([report(0)]);
+    tune.setShape({ ...SHAPE, autoTune: false, blocksPerEndpointMax: 500 }, [report(0)]);
+    tune.onReports([report(0), report(1)]);
+    tune.setShape({ ...SHAPE, autoTune: false }, [report(0), report(1)]);
+    expect(limits).toEqual(["0: undefined", "0: 500", "1: 500", "0: undefined", "1: undefined"]);
+  });
+
   it.each([
     { name: "is not asked for", shape: { ...SHAPE, autoTune: false } },
-    { name: "has no prefix cache to tune", shape: undefined },
+    { name: "has no prefix cache to tune", shape: "none" as const },
   ])("does nothing when it $name", ({ shape }) => {
-    const limits: number[] = [];
-    const tune = new AutoTune({ setLaneLimit: (slot) => limits.push(slot), onTuned: () => limits.push(-1) });
-    tune.setShape(shape);
+    const { tune, limits, tunings } = testTuning(shape);
     tune.onReports([report(0, 128, 100)]);
-    expect(limits).toEqual([]);
+    expect([limits, tunings, tune.tuning]).toEqual([["0: undefined"], [], {}]);
   });
 });

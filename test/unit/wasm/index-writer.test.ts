@@ -212,6 +212,20 @@ describe.each(KERNEL_BUILDS)("index writer, %s build", (build) => {
     expectConsistent({ ...all, writer: successor });
   });
 
+  test("a writer that naps is awake to shards, and one that has work or is told to stop does not nap", () => {
+    const all = indexFixture(build);
+    const doorbell = (): number => all.kernel.view.getUint32(layout.INDEX + layout.INDEX_SLEEPING, true);
+    all.writer.nap(1);
+    expect(doorbell()).toBe(0);
+    // A nap of any length would be longer than the test may take.
+    all.shards[1].push(3, 1, chainNamed(1, 5));
+    all.writer.nap(3_600_000);
+    expect(all.writer.drain()).toBe(1);
+    all.control.requestEnd();
+    all.writer.nap(3_600_000);
+    expect(doorbell()).toBe(0);
+  });
+
   test("a writer that is told to stop, or has work, does not lie down to sleep", () => {
     const all = indexFixture(build);
     const doorbell = (): number => all.kernel.view.getUint32(layout.INDEX + layout.INDEX_SLEEPING, true);

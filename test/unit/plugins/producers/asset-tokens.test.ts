@@ -242,10 +242,10 @@ describe("videos", () => {
     expect(assetTokensOf({}).videoTokensOf(headersOf({ seconds }))).toBe(frames * 225);
   });
 
-  // The square of it would be minutes.
+  // By the square of it, it would take some ten seconds.
   it("a long header takes time by its length, not by the square of it", { timeout: 2_000 }, () => {
     const { videoTokensOf } = assetTokensOf({});
-    for (const digits of ["1".repeat(300_000), `${"1".repeat(300_000)}.`, `${" ".repeat(300_000)}1`]) {
+    for (const digits of ["1".repeat(50_000), `${"1".repeat(50_000)}.`, `${" ".repeat(50_000)}1`]) {
       expect(videoTokensOf(headersOf({ seconds: `${digits}s`, resolution: `${digits}y` }))).toBe(4500);
     }
   });
