@@ -21,7 +21,6 @@ import { startFleet } from "./fleet.ts";
 import type { Objective } from "./framework/objective.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
 import { startIndexWriter } from "./index-writer-thread.ts";
-import type { ParserType } from "./parsing/parser.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
 import { ShardReportsTaker } from "./shard-reports.ts";
@@ -77,7 +76,6 @@ export interface EppOptions {
   readonly streamWindowCount: number;
   readonly indexSlotsLog2: number;
   readonly requestBodySizeMax: number;
-  readonly parserTypes: readonly ParserType[];
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   /** Value of the label `name` of the pool's metrics; empty when absent. */
@@ -337,7 +335,6 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     prng: options.prng,
     clock,
     requestBodySizeMax: options.requestBodySizeMax,
-    parserTypes: options.parserTypes,
     honoursSubsetHint: options.honoursSubsetHint,
     emitEndpointScores: options.emitEndpointScores,
     reportDecisions: options.onDecisionLine !== undefined,

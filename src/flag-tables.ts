@@ -10,13 +10,10 @@ import {
   REQUEST_BODY_SIZE_MAX,
   SCRAPE_INTERVAL_MS,
 } from "./config/defaults.ts";
-import type { ParserType } from "./parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES, PARSER_TYPES } from "./parsing/parsers.ts";
 import {
   durationFlag,
   integerFlag,
   integerListFlag,
-  listFlag,
   optionalSizeFlag,
   optionalTextFlag,
   portFlag,
@@ -152,7 +149,6 @@ export const POOL_FLAGS: FlagTableOf<PoolFlags> = {
 
 export interface RequestFlags {
   readonly requestBodySizeMax: number;
-  readonly parserTypes: readonly ParserType[];
   readonly disableSubsetFilter: boolean;
   readonly emitEndpointScores: boolean;
 }
@@ -166,12 +162,6 @@ export const REQUEST_FLAGS: FlagTableOf<RequestFlags> = {
     min: 1024,
     max: 2 ** 31,
   }),
-  parserTypes: listFlag(
-    "parsers",
-    "Request APIs that are read; a path is taken by the parser that claims the longest end of it.",
-    PARSER_TYPES,
-    DEFAULT_PARSER_TYPES,
-  ),
   disableSubsetFilter: switchFlag(
     "disable-endpoint-subset-filter",
     "Let requests go to any endpoint, also where the proxy names those that they may go to.",

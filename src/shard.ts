@@ -66,7 +66,6 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
     prng: prng.fork("plugins"),
     columns: new AttributeColumns(task.memory, kernel),
     reports,
-    parserNames: task.parserTypes,
     timerOf: (plugin) => pluginTimer(series, plugin),
   });
   let state: ShardState;

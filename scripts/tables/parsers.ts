@@ -1,13 +1,15 @@
 /** `docs/parsers.md`: the request APIs, from `src/parsing/parsers.ts`. */
+
+import { PARSER_TYPES_DEFAULT } from "../../src/config/defaults.ts";
 import type { ParserDefinition, PathClaim } from "../../src/parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES, PARSER_TYPES, PARSERS_BY_TYPE } from "../../src/parsing/parsers.ts";
+import { PARSER_TYPES, PARSERS_BY_TYPE } from "../../src/parsing/parsers.ts";
 import { code, markdownTable } from "./markdown.ts";
 
 export function parserTable(): string {
   const rows = PARSER_TYPES.flatMap((type) =>
     PARSERS_BY_TYPE[type].map((parser) => [
       code(type),
-      DEFAULT_PARSER_TYPES.includes(type) ? "yes" : "",
+      PARSER_TYPES_DEFAULT.includes(type) ? "yes" : "",
       parser.claims.length === 0 ? "all others" : parser.claims.map(describeClaim).join(", "),
       BODIES[parser.body.kind],
       describeResponse(parser),

@@ -59,7 +59,7 @@ export function completeConfig(document: ConfigDocument, options: InstanceOption
 
 function readParsers(table: InstanceTable, { requestHandler, parser }: ConfigDocument): string[] {
   const given = requestHandler?.parsers ?? [];
-  if (parser != null) {
+  if (parser) {
     const effect = given.length > 0 ? "is ignored, since requestHandler.parsers is given" : "is deprecated";
     table.warn(["parser"], `${effect}; write requestHandler.parsers`);
   }
@@ -68,13 +68,13 @@ function readParsers(table: InstanceTable, { requestHandler, parser }: ConfigDoc
       table.refer(["requestHandler", "parsers", index, "pluginRef"], pluginRef, ["parser"], true),
     );
   }
-  if (parser != null) return [table.refer(["parser", "pluginRef"], parser.pluginRef, ["parser"], true)];
+  if (parser) return [table.refer(["parser", "pluginRef"], parser.pluginRef, ["parser"], true)];
   return PARSER_TYPES_DEFAULT.map((type) => table.ensure(type, "no parsers are given: the APIs of most clients"));
 }
 
 function readSaturationDetector(table: InstanceTable, { flowControl, saturationDetector }: ConfigDocument): string {
   const inFlowControl = flowControl?.saturationDetector;
-  if (saturationDetector != null) {
+  if (saturationDetector) {
     const effect = inFlowControl !== undefined ? "is ignored, since flowControl.saturationDetector is given" : "";
     table.warn(["saturationDetector"], `${effect || "is deprecated"}; write flowControl.saturationDetector`);
   }
@@ -82,7 +82,7 @@ function readSaturationDetector(table: InstanceTable, { flowControl, saturationD
     const path = ["flowControl", "saturationDetector", "pluginRef"];
     return table.refer(path, inFlowControl.pluginRef, ["saturation-detector"], true);
   }
-  if (saturationDetector != null) {
+  if (saturationDetector) {
     const path = ["saturationDetector", "pluginRef"];
     return table.refer(path, saturationDetector.pluginRef, ["saturation-detector"], true);
   }

@@ -62,12 +62,12 @@ export const DEFAULT_TYPES = {
 } as const;
 
 /** Parsers of a configuration that names none: the Go picker's, in its order. */
-export const PARSER_TYPES_DEFAULT = [
+export const PARSER_TYPES_DEFAULT: readonly string[] = [
   "openai-parser",
   "anthropic-parser",
   "vllmhttp-parser",
   "passthrough-parser",
-] as const;
+];
 
 /** How long a request may wait for a place: the Go picker's `defaultRequestTTL`. */
 export const REQUEST_TTL_MS = 60_000;

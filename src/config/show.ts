@@ -2,7 +2,7 @@
  * A configuration written out: every plugin, parameter and section with its value, and beside each default why it is
  * that. What comes out can be loaded again and means the same.
  */
-import { Document, isMap, isScalar, type Node, Pair, type YAMLMap } from "yaml";
+import { Document, isMap, isScalar, type Node, Pair } from "yaml";
 import { z } from "zod";
 import { formatDuration } from "../base/duration.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
@@ -116,7 +116,7 @@ function commentParameters(document: Document, { plugins }: EndpointPickerConfig
     const given = givenParameters(plugin);
     const map = document.getIn(["plugins", index, "parameters"], true);
     if (!isMap(map)) continue;
-    for (const pair of (map as YAMLMap).items) {
+    for (const pair of map.items) {
       if (!(pair instanceof Pair) || !isScalar(pair.key)) continue;
       const name = String(pair.key.value);
       const about = schemas[name]?.description;

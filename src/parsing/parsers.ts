@@ -38,11 +38,3 @@ export function parsersOf(types: readonly ParserType[]): readonly ParserDefiniti
 
 /** Every type there is. */
 export const PARSER_TYPES: readonly ParserType[] = Object.keys(PARSERS_BY_TYPE) as ParserType[];
-
-/** What a picker has whose configuration names no parsers: the Go picker's, in its order. */
-export const DEFAULT_PARSER_TYPES: readonly ParserType[] = [
-  "openai-parser",
-  "anthropic-parser",
-  "vllmhttp-parser",
-  "passthrough-parser",
-];

@@ -114,26 +114,6 @@ function splitLists(texts: readonly string[]): string[] {
     .filter((item) => item !== "");
 }
 
-/** Choices in an order, separated by commas or given one by one. One that is named twice counts once. */
-export function listFlag<Choice extends string>(
-  name: string,
-  help: string,
-  choices: readonly Choice[],
-  byDefault: readonly Choice[],
-): FlagDeclaration<readonly Choice[]> {
-  const read = (texts: readonly string[]): readonly Choice[] => {
-    if (texts.length === 0) return byDefault;
-    return [...new Set(texts.flatMap((text) => text.split(",")).map((item) => readChoice(item.trim(), choices)))];
-  };
-  return {
-    name,
-    valueName: "list",
-    help: `${help} Any of ${choices.join(", ")}.`,
-    defaultText: byDefault.join(","),
-    read,
-  };
-}
-
 /** One of the choices; the first is the default. */
 export function choiceFlag<Choice extends string>(
   name: string,

@@ -5,7 +5,6 @@ import type { DecisionRecord } from "../director/context.ts";
 import type { FleetSnapshot } from "../director/known-fleet.ts";
 import type { Objective } from "../framework/objective.ts";
 import type { ModuleFile } from "../framework/user-modules.ts";
-import type { ParserType } from "../parsing/parser.ts";
 import type { KeyPair, TlsServing } from "../platform/tls.ts";
 import type { FailureCause } from "../scheduling/plugin-guard.ts";
 import type { PolicyConfig } from "../scheduling/policy.ts";
@@ -57,8 +56,6 @@ export interface ShardTask {
   readonly policy: PolicyOrder;
   readonly fleet: FleetSnapshot;
   readonly objectives: readonly Objective[];
-  /** Which request APIs are read, in this order. */
-  readonly parserTypes: readonly ParserType[];
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
   /** How requests are traced; they are not when undefined. */

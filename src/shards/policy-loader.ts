@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
-import { PLUGIN_BUDGET_MS } from "../config/defaults.ts";
+import { PARSER_TYPES_DEFAULT, PLUGIN_BUDGET_MS } from "../config/defaults.ts";
 import { parsersOfPolicy } from "../director/policy-parsers.ts";
 import type { ShardPolicy } from "../director/policy-set.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
@@ -24,8 +24,6 @@ export interface LoaderOptions {
   readonly prng: Prng;
   readonly columns: AttributeColumns;
   readonly reports: GuardReports;
-  /** Parsers of a configuration that does not name any. */
-  readonly parserNames: readonly string[];
   /** Counts the times of a plugin whose calls are measured. */
   readonly timerOf: (plugin: TimedPlugin) => PluginTimer;
 }
@@ -60,7 +58,7 @@ export class PolicyLoader {
   }
 
   async #compile({ version, config, modules }: PolicyOrder): Promise<Compiled> {
-    const { registry: builtIn, clock, prng, reports, timerOf, parserNames } = this.#options;
+    const { registry: builtIn, clock, prng, reports, timerOf } = this.#options;
     const registry = await registerModules(builtIn, modules, PLUGIN_BUDGET_MS);
     const columns = new SharedColumns(this.#options.columns);
     const compiled = compilePolicy(config, registry, {
@@ -75,7 +73,7 @@ export class PolicyLoader {
     return {
       version,
       columns,
-      policy: { compiled, parsers: parsersOfPolicy(compiled, config.parsers ?? parserNames) },
+      policy: { compiled, parsers: parsersOfPolicy(compiled, config.parsers ?? PARSER_TYPES_DEFAULT) },
     };
   }
 }

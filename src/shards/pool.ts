@@ -13,7 +13,6 @@ import { ConfigError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { FleetSnapshot } from "../director/known-fleet.ts";
 import type { Objective } from "../framework/objective.ts";
-import type { ParserType } from "../parsing/parser.ts";
 import { type QueriedThread, RemoteThread } from "../platform/thread-queries.ts";
 import type { KeyPair } from "../platform/tls.ts";
 import type { DegradationReporter } from "../telemetry/health-details.ts";
@@ -39,7 +38,6 @@ export interface ShardPoolOptions {
   readonly prng: Prng;
   readonly clock: Clock;
   readonly requestBodySizeMax: number;
-  readonly parserTypes: readonly ParserType[];
   readonly honoursSubsetHint: boolean;
   readonly emitEndpointScores: boolean;
   readonly reportDecisions: boolean;
@@ -211,7 +209,6 @@ export class ShardPool {
       shardCount,
       prng,
       requestBodySizeMax,
-      parserTypes,
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,
@@ -234,7 +231,6 @@ export class ShardPool {
       ...this.#options.beginning(shard),
       seed: prng.nextU32(),
       requestBodySizeMax,
-      parserTypes,
       honoursSubsetHint,
       emitEndpointScores,
       reportDecisions,

@@ -22,7 +22,7 @@ export interface AddressedServer extends EndpointAddress {
 export const SERVED_BY = "x-served-by";
 export const RECEIVED_SIZE = "x-received-size";
 
-const running: Server[] = [];
+const started: Server[] = [];
 
 /** Starts `server-2` at 127.0.0.2, `server-3` at 127.0.0.3 and so on. */
 export async function startAddressedServers(count: number): Promise<AddressedServer[]> {
@@ -30,7 +30,7 @@ export async function startAddressedServers(count: number): Promise<AddressedSer
 }
 
 export async function closeAddressedServers(): Promise<void> {
-  await Promise.all(running.splice(0).map(stop));
+  await Promise.all(started.splice(0).map(stop));
 }
 
 async function startAt(number: number): Promise<AddressedServer> {
@@ -49,7 +49,7 @@ async function startAt(number: number): Promise<AddressedServer> {
     request.on("end", () => response.setHeader(SERVED_BY, name).setHeader(RECEIVED_SIZE, size).end("{}"));
   });
   await new Promise<void>((resolve) => server.listen(0, address, resolve));
-  running.push(server);
+  started.push(server);
   return {
     name,
     address,

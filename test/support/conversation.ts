@@ -6,7 +6,7 @@ import { ManualClock } from "../../src/base/clock.ts";
 import type { EppError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { BUILTIN_PLUGINS } from "../../src/builtins.ts";
-import { DEFAULT_CONFIG } from "../../src/config/defaults.ts";
+import { DEFAULT_CONFIG, PARSER_TYPES_DEFAULT } from "../../src/config/defaults.ts";
 import type { DecisionRecord, FinishRecord } from "../../src/director/context.ts";
 import { DecisionQueue } from "../../src/director/decision-queue.ts";
 import { Director } from "../../src/director/director.ts";
@@ -22,7 +22,6 @@ import type { Objective } from "../../src/framework/objective.ts";
 import type { PluginDefinition } from "../../src/framework/plugin.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
 import type { ParserDefinition } from "../../src/parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES } from "../../src/parsing/parsers.ts";
 import { compilePolicy, type PolicyConfig } from "../../src/scheduling/policy.ts";
 import { PolicyResources } from "../../src/scheduling/policy-resources.ts";
 import { SharedColumns } from "../../src/scheduling/shared-columns.ts";
@@ -152,7 +151,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     policies: new PolicySet(
       {
         ...policy,
-        parsers: options.parsers ?? parsersOfPolicy(compiled, options.config?.parsers ?? DEFAULT_PARSER_TYPES),
+        parsers: options.parsers ?? parsersOfPolicy(compiled, options.config?.parsers ?? PARSER_TYPES_DEFAULT),
       },
       { hold: () => undefined, release: () => undefined },
     ),

@@ -10,7 +10,6 @@ import { pino } from "pino";
 import { systemClock } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { type Epp, type EppOptions, startEpp } from "../../src/epp.ts";
-import { DEFAULT_PARSER_TYPES } from "../../src/parsing/parsers.ts";
 
 export const LOOPBACK = "127.0.0.1";
 
@@ -53,7 +52,6 @@ export async function startTestEpp(
     streamWindowCount: 64,
     indexSlotsLog2: 16,
     requestBodySizeMax: 4 * 1024 * 1024,
-    parserTypes: DEFAULT_PARSER_TYPES,
     honoursSubsetHint: true,
     emitEndpointScores: false,
     enablePprof: true,

@@ -10,7 +10,6 @@ import { EndpointRegistry } from "../../src/endpoints/registry.ts";
 import type { EndpointSpec } from "../../src/framework/endpoint.ts";
 import type { PluginDefinition } from "../../src/framework/plugin.ts";
 import { PluginRegistry } from "../../src/framework/registry.ts";
-import { DEFAULT_PARSER_TYPES } from "../../src/parsing/parsers.ts";
 import { PolicyControl } from "../../src/policy-control.ts";
 import type { PolicyConfig } from "../../src/scheduling/policy.ts";
 import type { FromShard, ToShard } from "../../src/shards/messages.ts";
@@ -109,7 +108,6 @@ function testControl(
           prng: new Prng(shard),
           columns: attributes,
           reports: new PluginReports({ clock, send }),
-          parserNames: DEFAULT_PARSER_TYPES,
           timerOf: () => () => undefined,
         });
         states.push(await ShardState.open({ ...control.beginning(shard), objectives: [] }, { memory, loader, send }));

@@ -1,7 +1,9 @@
 /** Which parser takes which path, and what the list of parsers holds. */
+
 import { describe, expect, it } from "vitest";
+import { PARSER_TYPES_DEFAULT } from "../../../src/config/defaults.ts";
 import { type ParserDefinition, type ParserType, selectParser } from "../../../src/parsing/parser.ts";
-import { DEFAULT_PARSER_TYPES, PARSERS_BY_TYPE, parsersOf } from "../../../src/parsing/parsers.ts";
+import { PARSERS_BY_TYPE, parsersOf } from "../../../src/parsing/parsers.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 
 const EVERY_TYPE = Object.keys(PARSERS_BY_TYPE) as ParserType[];
@@ -42,7 +44,7 @@ describe("without a configuration", () => {
     ["/vllm.grpc.engine.VllmEngine/Generate", "passthrough-parser: unread"],
     ["", "passthrough-parser: unread"],
   ])("%s is taken as %s", (path, expected) => {
-    expect(taken(parsersOf(DEFAULT_PARSER_TYPES), path)).toBe(expected);
+    expect(taken(parsersOf(PARSER_TYPES_DEFAULT as readonly ParserType[]), path)).toBe(expected);
   });
 });
 

@@ -5,7 +5,6 @@ import {
   durationFlag,
   integerFlag,
   integerListFlag,
-  listFlag,
   optionalSizeFlag,
   portFlag,
   repeatedFlag,
@@ -231,20 +230,6 @@ describe("help text", () => {
     expect(help.split("\n").filter((line) => line.startsWith("  -"))).toHaveLength(Object.keys(TABLE).length);
     expect(help.split("\n").filter((line) => /^\w+:$/.test(line))).toEqual(["Places:", "Others:"]);
     expect(help.endsWith("\n")).toBe(true);
-  });
-});
-
-describe("a list flag", () => {
-  const table = { letters: listFlag("letters", "Letters.", ["a", "b", "c"], ["a", "b"]) };
-  const read = (...args: string[]) => parseFlags(table, args)?.letters;
-
-  it("gives its choices in the order given, each once, or the default", () => {
-    expect(read()).toEqual(["a", "b"]);
-    expect(read("--letters=c, a,c")).toEqual(["c", "a"]);
-  });
-
-  it.each(["", "a,x", "a,"])("refuses %j and names the choices", (text) => {
-    expect(() => read(`--letters=${text}`)).toThrow(/--letters: ".*" is none of a, b, c/);
   });
 });
 
