@@ -15,10 +15,12 @@ import { layout } from "./wasm/layout.ts";
 /** Longest sleep. Work rings the doorbell; this only bounds what a lost wake-up could cost. */
 const IDLE_WAIT_MS = 1_000;
 /**
- * How long picks that follow others wait to be applied together: other shards may be a millisecond behind.
- * A wake-up for each of them cost 20 to 40 µs of CPU time, as much as the rest of the pick.
+ * How long the writer lets picks gather that follow each other closely: other shards may be a millisecond behind. A
+ * wake-up for each of them costs as much CPU time as the rest of a pick.
  */
 const NAP_MS = 1;
+/** Work that comes at longer intervals is waited for asleep: one wake-up for it is less than that and a nap. */
+const NAP_INTERVAL_MS_MAX = 2;
 /** Operators' questions are looked at as often while there is work without end, or a question is being answered. */
 const QUERY_PERIOD_MS = 20;
 
@@ -47,10 +49,15 @@ export default async function runIndexWriter(task: IndexWriterTask): Promise<voi
   // Away from the message that began this: the turn after it would end without looking for further ones.
   await nextTurn();
   let turnedAtMs = systemClock.nowMs();
+  let workedAtMs = turnedAtMs;
   while (!writer.isStopRequested()) {
     const isIdle = writer.drain() === 0;
     if (isIdle) writer.waitForWork(queries.runningCount > 0 ? QUERY_PERIOD_MS : IDLE_WAIT_MS);
-    else writer.nap(NAP_MS);
+    else {
+      const nowMs = systemClock.nowMs();
+      if (nowMs - workedAtMs <= NAP_INTERVAL_MS_MAX) writer.nap(NAP_MS);
+      workedAtMs = nowMs;
+    }
     if (!isIdle && systemClock.nowMs() - turnedAtMs < QUERY_PERIOD_MS) continue;
     // Messages and timers of this thread run here only.
     await nextTurn();

@@ -31,11 +31,13 @@ export class DecisionQueue {
   readonly #memory: ShardMemory;
   readonly #clock: Clock;
   readonly #defer: (task: () => void) => void;
-  /** Reads the scores back with each pick, for decisions that are explained. */
-  readonly #withScores: boolean;
+  /** `withScores`: reads the scores back with each pick, for decisions that are explained. */
+  readonly #options: { readonly withScores: boolean };
   /** Reads back every candidate's total, for proxies that are told. Then each request is a batch of its own. */
   readonly #withCandidates: boolean;
   #waiting: Waiting[] = [];
+  /** Made once, not per turn. */
+  readonly #atEndOfTurn = (): void => this.#drain();
 
   constructor(options: {
     memory: ShardMemory;
@@ -47,14 +49,14 @@ export class DecisionQueue {
   }) {
     this.#memory = options.memory;
     this.#clock = options.clock;
-    this.#withScores = options.withScores;
+    this.#options = { withScores: options.withScores };
     this.#withCandidates = options.withCandidates;
     this.#defer = options.defer;
   }
 
   /** Calls `onDecided` at the end of this turn, once, whatever has become of the request meanwhile. */
   push({ request, stages }: QueuedPick, onDecided: (decision: Decision) => void): void {
-    if (this.#waiting.length === 0) this.#defer(() => this.#drain());
+    if (this.#waiting.length === 0) this.#defer(this.#atEndOfTurn);
     this.#waiting.push({ request, stages, onDecided });
   }
 
@@ -65,7 +67,8 @@ export class DecisionQueue {
     let start = 0;
     while (start < waiting.length) {
       const end = batchEnd(waiting, start, batchSizeMax);
-      this.#decide(waiting.slice(start, end));
+      // Nearly always one batch is all.
+      this.#decide(end - start === waiting.length ? waiting : waiting.slice(start, end));
       start = end;
     }
   }
@@ -74,7 +77,8 @@ export class DecisionQueue {
     const startMs = this.#clock.nowMs();
     const decided = this.#decideTogether(batch, startMs);
     const batchMs = this.#clock.nowMs() - startMs;
-    for (const [index, entry] of batch.entries()) {
+    for (let index = 0; index < batch.length; index++) {
+      const entry = batch[index] as Waiting;
       const one = decided[index] as Decided;
       const candidates = this.#withCandidates && one.kind === "picked" ? this.#memory.lastCandidates(one) : undefined;
       entry.onDecided({ decided: one, candidates, batchSize: batch.length, batchMs });
@@ -83,13 +87,10 @@ export class DecisionQueue {
 
   #decideTogether(batch: readonly Waiting[], nowMs: number): readonly Decided[] {
     const [first] = batch as readonly [Waiting];
-    const options = { withScores: this.#withScores };
-    if (first.stages !== undefined) return [this.#memory.decideStaged(first.request, nowMs, first.stages, options)];
-    return this.#memory.decide(
-      batch.map(({ request }) => request),
-      nowMs,
-      options,
-    );
+    const { request, stages } = first;
+    if (stages !== undefined) return [this.#memory.decideStaged(request, nowMs, stages, this.#options)];
+    const requests = batch.length === 1 ? [request] : batch.map((waiting) => waiting.request);
+    return this.#memory.decide(requests, nowMs, this.#options);
   }
 }
 

@@ -34,6 +34,8 @@ export class ResponseObserver {
   readonly #restorer: NameRestorer | undefined;
   readonly #events = new EventCounter();
   #headers: ResponseHeaders | undefined;
+  #isEventStream = false;
+  #isReadable = true;
   #bodySize = 0;
   #firstByteAtMs: number | undefined;
   #isComplete = false;
@@ -52,20 +54,23 @@ export class ResponseObserver {
 
   /** Returns whether the body's size may change on its way. */
   onHeaders(headers: ResponseHeaders, endOfStream: boolean): boolean {
+    const { contentType, contentEncoding } = headers;
     this.#headers = headers;
+    this.#isEventStream = contentType.includes("text/event-stream");
+    this.#isReadable = contentEncoding === "" || contentEncoding === "identity";
     this.#isComplete = endOfStream;
     return this.#restorer !== undefined && this.#isReadable;
   }
 
-  /** The bytes to send on for these. */
-  onBody(piece: Buffer, isLast: boolean): readonly Buffer[] {
+  /** The bytes to send on instead of these; undefined when they pass as they are. */
+  onBody(piece: Buffer, isLast: boolean): readonly Buffer[] | undefined {
     this.#isComplete = isLast;
     this.#bodySize += piece.length;
     if (piece.length > 0) this.#firstByteAtMs ??= this.#nowMs();
-    if (!this.#isReadable) return [piece];
+    if (!this.#isReadable) return undefined;
     if (this.#isEventStream) this.#events.push(piece);
     this.#usage?.push(piece);
-    return this.#restorer === undefined ? [piece] : this.#restorer.push(piece, isLast);
+    return this.#restorer?.push(piece, isLast);
   }
 
   /** Trailers end the body: the bytes that were held back until now. */
@@ -85,14 +90,5 @@ export class ResponseObserver {
       usage: this.#bodySize === 0 ? undefined : this.#usage?.read(this.#isEventStream),
       isComplete: this.#isComplete,
     };
-  }
-
-  get #isEventStream(): boolean {
-    return this.#headers?.contentType.includes("text/event-stream") === true;
-  }
-
-  get #isReadable(): boolean {
-    const encoding = this.#headers?.contentEncoding ?? "";
-    return encoding === "" || encoding === "identity";
   }
 }

@@ -34,7 +34,7 @@ import {
   encodeRouted,
   encodeRoutedBody,
 } from "./answers.ts";
-import { appendPiece, cutBody } from "./body.ts";
+import { appendPiece, BODY_ANSWER_SIZE_MAX, cutBody } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
 import type { RequestHeaderReader } from "./request-headers.ts";
 import { readResponseHeaders } from "./response-headers.ts";
@@ -137,14 +137,19 @@ export class Conversation implements ExtProcHandler {
     if (this.#phase !== "headers") return this.#failProtocol("request headers came twice");
     this.#modes = readBodyModes(readProtocolConfig(message));
     const { director, headers, newRequestId } = this.#context;
-    const { requestId, rewriteModelTo, controlHeaders, ...facts } = headers.read(message.headers, director);
-    if (requestId === undefined) this.#newRequestId = newRequestId();
-    this.#removeHeaders = controlHeaders;
+    const read = headers.read(message.headers, director);
+    if (read.requestId === undefined) this.#newRequestId = newRequestId();
+    this.#removeHeaders = read.controlHeaders;
     this.#readSubset(message);
     this.#request = director.open({
-      ...facts,
-      requestId: requestId ?? this.#newRequestId ?? "",
-      rewriteModelTo: this.#allowedRewrite(rewriteModelTo, message.endOfStream),
+      requestId: read.requestId ?? this.#newRequestId ?? "",
+      path: read.path,
+      rewriteModelTo: this.#allowedRewrite(read.rewriteModelTo, message.endOfStream),
+      objective: read.objective,
+      fairnessId: read.fairnessId,
+      wantsCached: read.wantsCached,
+      trace: read.trace,
+      header: read.header,
       isBodyless: message.endOfStream,
     });
     this.#phase = "body";
@@ -201,16 +206,21 @@ export class Conversation implements ExtProcHandler {
     const meter = this.#request?.meter;
     meter?.onResponseChunk(body.length);
     if (body.length > 0) this.#request?.onResponseBegun();
-    const pieces = this.#request?.response.onBody(body, endOfStream) ?? [body];
-    this.#answerResponseBody(body, pieces, endOfStream);
+    const changed = this.#request?.response.onBody(body, endOfStream);
+    this.#answerResponseBody(body, changed, endOfStream);
     meter?.onResponseChunkDone();
   }
 
-  #answerResponseBody(body: Buffer, pieces: readonly Buffer[], endOfStream: boolean): void {
-    if (this.#modes.response === "full-duplex") return this.#sendBody("response", pieces, endOfStream);
-    const isUnchanged = pieces.length === 1 && pieces[0] === body;
-    const replaced = { kind: "replace", body: Buffer.concat(pieces) } as const;
-    this.#stream.send(encodeBodyResponse("response", isUnchanged ? {} : { bodyMutation: replaced }));
+  /** `changed`: what is sent on instead of the body; undefined when it passes as it is. */
+  #answerResponseBody(body: Buffer, changed: readonly Buffer[] | undefined, endOfStream: boolean): void {
+    if (this.#modes.response !== "full-duplex") {
+      const isUnchanged = changed === undefined || (changed.length === 1 && changed[0] === body);
+      const answer = isUnchanged ? {} : { bodyMutation: { kind: "replace", body: Buffer.concat(changed) } as const };
+      this.#stream.send(encodeBodyResponse("response", answer));
+    } else if (changed === undefined && body.length <= BODY_ANSWER_SIZE_MAX) {
+      // Nearly every chunk of a response: nothing is made for it but the message.
+      this.#stream.send(encodeStreamedBodyResponse("response", body, endOfStream));
+    } else this.#sendBody("response", changed ?? [body], endOfStream);
   }
 
   #onResponseTrailers(): void {

@@ -37,15 +37,32 @@ export interface WantedHeaders {
   readonly readsTraceHeaders: boolean;
 }
 
+/** The picker's own, control headers first. A name that stands for several purposes is looked up once. */
 const NAMES: readonly string[] = [
-  REQUEST_ID,
-  PREFER,
-  ...PATH_HEADERS,
-  ...MODEL_NAME_REWRITE,
-  ...OBJECTIVE,
-  ...FAIRNESS_ID,
-  ...CONTROL_HEADERS,
+  ...new Set([
+    ...CONTROL_HEADERS,
+    REQUEST_ID,
+    PREFER,
+    ...PATH_HEADERS,
+    ...MODEL_NAME_REWRITE,
+    ...OBJECTIVE,
+    ...FAIRNESS_ID,
+  ]),
 ];
+
+/** Where each stands among the values of a request, so that none is looked up by its name. */
+const REQUEST_ID_AT = positionOf(REQUEST_ID);
+const PREFER_AT = positionOf(PREFER);
+const PATH_AT: readonly number[] = PATH_HEADERS.map(positionOf);
+const MODEL_NAME_REWRITE_AT: readonly number[] = MODEL_NAME_REWRITE.map(positionOf);
+const OBJECTIVE_AT: readonly number[] = OBJECTIVE.map(positionOf);
+const FAIRNESS_ID_AT: readonly number[] = FAIRNESS_ID.map(positionOf);
+
+function positionOf(name: string): number {
+  return NAMES.indexOf(name);
+}
+
+const NO_NAMES: readonly string[] = [];
 
 /** Reads the headers of one request after another. One per shard. */
 export class RequestHeaderReader {
@@ -59,13 +76,13 @@ export class RequestHeaderReader {
     const positions = this.#positions;
     const valueOf = (name: string): string | undefined => values[positions.get(name) as number];
     return {
-      requestId: valueOf(REQUEST_ID),
-      path: firstOf(PATH_HEADERS, valueOf) ?? PATH_DEFAULT,
-      rewriteModelTo: firstOf(MODEL_NAME_REWRITE, valueOf) || undefined,
-      objective: firstOf(OBJECTIVE, valueOf) || undefined,
-      fairnessId: firstOf(FAIRNESS_ID, valueOf) || undefined,
-      wantsCached: prefersCached(valueOf(PREFER)),
-      controlHeaders: CONTROL_HEADERS.filter((name) => valueOf(name) !== undefined),
+      requestId: values[REQUEST_ID_AT],
+      path: firstOf(PATH_AT, values) ?? PATH_DEFAULT,
+      rewriteModelTo: firstOf(MODEL_NAME_REWRITE_AT, values) || undefined,
+      objective: firstOf(OBJECTIVE_AT, values) || undefined,
+      fairnessId: firstOf(FAIRNESS_ID_AT, values) || undefined,
+      wantsCached: prefersCached(values[PREFER_AT]),
+      controlHeaders: controlHeadersIn(values),
       trace: wanted.readsTraceHeaders
         ? { traceparent: valueOf("traceparent"), tracestate: valueOf("tracestate"), baggage: valueOf("baggage") }
         : undefined,
@@ -76,7 +93,6 @@ export class RequestHeaderReader {
   #prepare({ pluginHeaders, readsTraceHeaders }: WantedHeaders): void {
     const last = this.#wanted;
     if (last?.pluginHeaders === pluginHeaders && last.readsTraceHeaders === readsTraceHeaders) return;
-    // A name that stands for several purposes is looked up once.
     const names = [...new Set([...NAMES, ...pluginHeaders, ...(readsTraceHeaders ? TRACE_HEADERS : [])])];
     this.#wanted = { pluginHeaders, readsTraceHeaders };
     this.#names = new HeaderNames(names);
@@ -84,12 +100,25 @@ export class RequestHeaderReader {
   }
 }
 
-function firstOf(names: readonly string[], valueOf: (name: string) => string | undefined): string | undefined {
-  for (const name of names) {
-    const value = valueOf(name);
+type Values = readonly (string | undefined)[];
+
+function firstOf(positions: readonly number[], values: Values): string | undefined {
+  for (const position of positions) {
+    const value = values[position];
     if (value !== undefined) return value;
   }
   return undefined;
+}
+
+/** Nearly no request has any. */
+function controlHeadersIn(values: Values): readonly string[] {
+  let found: string[] | undefined;
+  for (let position = 0; position < CONTROL_HEADERS.length; position++) {
+    if (values[position] === undefined) continue;
+    found ??= [];
+    found.push(CONTROL_HEADERS[position] as string);
+  }
+  return found ?? NO_NAMES;
 }
 
 /** `prefer` is a list of tokens with parameters behind ";"; case does not count (RFC 7240). */

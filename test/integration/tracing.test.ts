@@ -166,21 +166,23 @@ describe("traces", () => {
 describe("the program", () => {
   const EVERY = { OTEL_TRACES_EXPORTER: "console", OTEL_TRACES_SAMPLER: "always_on", OTEL_BSP_SCHEDULE_DELAY: "20" };
 
-  /** Standard output of a picker that has picked once and was told to end. */
-  async function outputOf(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> {
+  /** Standard output of a picker that has picked once, has printed `awaited` and was told to end. */
+  async function outputOf(args: readonly string[], environment: NodeJS.ProcessEnv, awaited = ""): Promise<string> {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     const { grpcPort, program } = await startPickerProgram(addressesOf(await startSimulators(1)), args);
     const client = new ExtProcClient(grpcPort);
     clients.push(client);
     expect((await client.ask(chatBody("Which bird?"), { more: SAMPLED })).kind).toBe("routed");
     client.close();
+    await until("the output is there", async () => program.output.join("\n").includes(awaited));
     program.signal("SIGTERM");
     expect(await program.ended).toBe(0);
     return program.output.join("\n");
   }
 
   it("prints spans where the environment asks for the console", async () => {
-    const output = await outputOf([], EVERY);
+    // The last of the three to end.
+    const output = await outputOf([], EVERY, "name: 'gateway.request',");
     for (const name of ["gateway.request", "gateway.request_orchestration", "run_scheduler_profile"]) {
       expect(output).toContain(`name: '${name}'`);
     }

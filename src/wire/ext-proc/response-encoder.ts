@@ -97,9 +97,17 @@ export function encodeStreamedBodyResponse(
   phase: Phase,
   body: Uint8Array | readonly Uint8Array[],
   endOfStream: boolean,
-  extras: ResponseExtras = {},
+  extras?: ResponseExtras,
 ): Buffer {
-  return encodeBodyResponse(phase, { ...extras, bodyMutation: { kind: "streamed", body, endOfStream } });
+  // Once per chunk of every response: written without the objects that describe an answer.
+  const writer = new ProtobufWriter(FRAME_SIZE + piecesSize(body));
+  if (extras !== undefined) writeExtras(writer, extras);
+  const end = writer.size;
+  writeStreamedBody(writer, body, endOfStream);
+  writer.message(COMMON_RESPONSE.bodyMutation, end);
+  writer.message(PART_RESPONSE.response, end);
+  writer.message(phase === "request" ? PROCESSING_RESPONSE.requestBody : PROCESSING_RESPONSE.responseBody, end);
+  return writer.finish();
 }
 
 /** Answers trailers. */
@@ -223,12 +231,19 @@ function writeBodyMutation(writer: ProtobufWriter, mutation: BodyMutation): void
   const end = writer.size;
   if (mutation.kind === "replace") writer.bytes(BODY_MUTATION.body, mutation.body);
   else if (mutation.kind === "clear") writer.bool(BODY_MUTATION.clearBody, mutation.clear);
-  else {
-    if (mutation.endOfStream) writer.bool(STREAMED_BODY_RESPONSE.endOfStream, true);
-    writePieces(writer, mutation.body);
-    writer.message(BODY_MUTATION.streamedResponse, end);
-  }
+  else writeStreamedBody(writer, mutation.body, mutation.endOfStream);
   writer.message(COMMON_RESPONSE.bodyMutation, end);
+}
+
+function writeStreamedBody(
+  writer: ProtobufWriter,
+  body: Uint8Array | readonly Uint8Array[],
+  endOfStream: boolean,
+): void {
+  const end = writer.size;
+  if (endOfStream) writer.bool(STREAMED_BODY_RESPONSE.endOfStream, true);
+  writePieces(writer, body);
+  writer.message(BODY_MUTATION.streamedResponse, end);
 }
 
 /** An empty body is left out, as proto3 does. */
@@ -257,8 +272,12 @@ function headerMutationSize(mutation: HeaderMutation): number {
 
 function bodyMutationSize(mutation: BodyMutation | undefined): number {
   if (mutation === undefined || mutation.kind === "clear") return 0;
-  if (mutation.body instanceof Uint8Array) return mutation.body.length;
+  return piecesSize(mutation.body);
+}
+
+function piecesSize(body: Uint8Array | readonly Uint8Array[]): number {
+  if (body instanceof Uint8Array) return body.length;
   let size = 0;
-  for (const piece of mutation.body) size += piece.length;
+  for (const piece of body) size += piece.length;
   return size;
 }
