@@ -51,7 +51,8 @@ export function readEnd(shard: usize): void {
 
 /**
  * Tells the index writer that the endpoint now holds these keys, and puts them into the overlay at once. False when the
- * ring is full; that is counted, and the pick is then unknown to the index. Ring the doorbell after the last of a batch.
+ * ring is full; that is counted, and the pick is then unknown to the index. After the last of a batch ring the
+ * doorbell.
  */
 export function ringPush(shard: usize, slot: u32, generation: u32, keys: usize, keyCount: u32): bool {
   assert(keyCount <= BLOCKS_MAX);

@@ -23,6 +23,7 @@ import {
 import { pageTable } from "./tables/pages.ts";
 import { parserTable } from "./tables/parsers.ts";
 import { dataKeyTable, plannedPluginTable, pluginTable } from "./tables/plugins.ts";
+import { wholeProcessTables } from "./tables/whole-process.ts";
 
 export interface GeneratedTable {
   /** Path from the project's root. */
@@ -48,6 +49,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/flags.md", name: "flags", text: flagTable },
   { document: "docs/flags.md", name: "exit codes", text: exitCodeTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },
+  { document: "bench/README.md", name: "whole processes", text: wholeProcessTables },
   { document: "bench/README.md", name: "load bench", text: loadTables },
 ];
 

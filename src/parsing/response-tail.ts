@@ -7,7 +7,7 @@
  *    … latest piece            the pieces before …
  */
 
-/** The buffer that a response begins with: most that are no streams fit, and never need the whole ring. Left when full. */
+/** The buffer that a response begins with, and leaves when it is full. Most that are no streams never do. */
 const FIRST_SIZE = 2_048;
 
 export class ResponseTail {
