@@ -145,7 +145,7 @@ function currentCommit(): string {
  * Writes a record to `bench/results/<name>.node<major>.json` and returns the path. Below the working directory, which
  * is the project's root: compiled benches lie elsewhere.
  */
-export function saveRecord<Saved extends { readonly name: string; readonly node: string }>(record: Saved): string {
+export function saveRecord(record: { readonly name: string; readonly node: string }): string {
   mkdirSync(RESULTS, { recursive: true });
   const path = `${RESULTS}/${record.name}.node${process.versions.node.split(".")[0]}.json`;
   writeFileSync(path, `${JSON.stringify(record, undefined, 2)}\n`);

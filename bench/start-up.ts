@@ -1,7 +1,7 @@
 /**
  * How long a picker takes from the start of its process until its health says SERVING, with simulated model servers
- * that answer. Run: `npm run bench:start -- [endpoints] [runs]`. The floor, in the same run, is a Node process that does
- * nothing.
+ * that answer. Run: `npm run bench:start -- [endpoints] [runs]`. The floor, in the same run, is a Node process that
+ * does nothing.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -46,7 +46,8 @@ async function main(): Promise<void> {
       summary("a Node process that does nothing", times.floor),
     ];
     console.table(cases);
-    console.log(`${saveRecord({ name: "start-up", ...surroundings(), cases })} written`);
+    const record = { name: "start-up", ...surroundings(), cases };
+    console.log(`${saveRecord(record)} written`);
   } finally {
     simulator.kill();
     rmSync(folder, { recursive: true, force: true });

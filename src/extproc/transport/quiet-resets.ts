@@ -24,6 +24,7 @@ function destroyQuietly(this: ServerHttp2Stream, error?: Error): ServerHttp2Stre
 }
 
 /** With a code that is an error to Node. */
-function wasReset({ closed, rstCode = constants.NGHTTP2_NO_ERROR }: ServerHttp2Stream): boolean {
-  return closed && rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
+function wasReset({ closed, rstCode }: ServerHttp2Stream): boolean {
+  // Greater than no error, which is 0; undefined is not.
+  return closed && rstCode > constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
 }
