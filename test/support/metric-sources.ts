@@ -1,5 +1,6 @@
 /** What a metrics page is read from, for tests: an idle picker without endpoints, but for what is given. */
 
+import { ManualClock } from "../../src/base/clock.ts";
 import { DataLayerErrors } from "../../src/telemetry/metrics/data-layer-errors.ts";
 import { MetricsPage, type MetricsPageOptions } from "../../src/telemetry/metrics/page.ts";
 import { computePoolGauges } from "../../src/telemetry/metrics/pool-gauges.ts";
@@ -32,7 +33,12 @@ export async function exposition(
   options: Partial<MetricsPageOptions> & { readonly withProcess?: boolean } = {},
 ): Promise<string> {
   const { withProcess = false, ...page } = options;
-  const text = await new MetricsPage(metricSources(given), { withTwins: true, withStreams: true, ...page }).metrics();
+  const text = await new MetricsPage(metricSources(given), {
+    withTwins: true,
+    withStreams: true,
+    clock: new ManualClock(),
+    ...page,
+  }).metrics();
   if (withProcess) return text;
   const isProcessLine = /^(?:# (?:HELP|TYPE) )?(?:process|nodejs)_/;
   return text

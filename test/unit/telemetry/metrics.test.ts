@@ -218,7 +218,7 @@ describe("metrics", () => {
     const control = newControlCounters();
     const counters = new SharedCounters(fleet.memory, fleet.kernel);
     const sources = metricSources({ counters, control, fleet: () => FLEET, degraded });
-    const page = new MetricsPage(sources, { withTwins: true, withStreams: true });
+    const page = new MetricsPage(sources, { withTwins: true, withStreams: true, clock: new ManualClock() });
     const picks = async (): Promise<number | undefined> =>
       values(parseSamples(await page.metrics()), "endpoint_picker_picks_total")[""];
     expect(await picks()).toBe(0);

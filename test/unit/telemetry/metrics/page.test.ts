@@ -39,9 +39,27 @@ function rowsOf(count: number, shard: number): ShardSeries {
 }
 
 describe("the page", () => {
+  it("ends a slice in which time runs away, however small it is", async () => {
+    const series = viewOf(20);
+    const countSlices = async (msPerLook: number): Promise<number> => {
+      let nowMs = 0;
+      const clock = { nowMs: () => (nowMs += msPerLook) };
+      const page = new MetricsPage(metricSources({ series }), { withTwins: true, withStreams: false, clock });
+      let count = 0;
+      for await (const _ of page.expose()) count++;
+      return count;
+    };
+    const quick = await countSlices(0);
+    expect(await countSlices(0.3)).toBeGreaterThan(2 * quick);
+  });
+
   it("is made in slices of bounded size, each in a turn of its own, and is the same text as in one", async () => {
     const view = viewOf(300);
-    const page = new MetricsPage(metricSources({ series: view }), { withTwins: true, withStreams: false });
+    const page = new MetricsPage(metricSources({ series: view }), {
+      withTwins: true,
+      withStreams: false,
+      clock: new ManualClock(),
+    });
     const slices: string[] = [];
     let turns = 0;
     let isDone = false;
@@ -64,7 +82,11 @@ describe("the page", () => {
 
   it("takes in what many shards have added bit by bit, too", async () => {
     const view = new SeriesView(Array.from({ length: 8 }, (_, shard) => rowsOf(500, shard)));
-    const page = new MetricsPage(metricSources({ series: view }), { withTwins: false, withStreams: false });
+    const page = new MetricsPage(metricSources({ series: view }), {
+      withTwins: false,
+      withStreams: false,
+      clock: new ManualClock(),
+    });
     const taken: number[] = [];
     for await (const _ of page.expose()) {
       taken.push(view.requests().reduce((sum, { rows }) => sum + rows.length, 0));
@@ -77,7 +99,11 @@ describe("the page", () => {
   });
 
   it("that nobody reads on ends, and the next one is whole again", async () => {
-    const page = new MetricsPage(metricSources({ series: viewOf(50) }), { withTwins: true, withStreams: false });
+    const page = new MetricsPage(metricSources({ series: viewOf(50) }), {
+      withTwins: true,
+      withStreams: false,
+      clock: new ManualClock(),
+    });
     for await (const slice of page.expose()) {
       expect(slice).not.toBe("");
       break;
