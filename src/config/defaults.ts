@@ -1,5 +1,4 @@
 /** Every default, once, with its reason. */
-import type { SchedulingConfig } from "./config.ts";
 import type { ConfigDocument } from "./schema.ts";
 
 /**
@@ -22,32 +21,6 @@ export const DEFAULT_DOCUMENT: ConfigDocument = {
 
 /** Bytes of a configuration file. The largest in use have some 10 KB. */
 export const CONFIG_SIZE_MAX: number = 1024 * 1024;
-
-/**
- * The configuration when none is given: the Go picker's, 2 / 2 / 3. A prefix hit outweighs either load signal alone and
- * loses to both together, so a hot prefix cannot overload its server.
- */
-export const DEFAULT_CONFIG: SchedulingConfig = {
-  plugins: [
-    { name: "single-profile-handler", type: "single-profile-handler", parameters: {} },
-    { name: "approx-prefix-cache-producer", type: "approx-prefix-cache-producer", parameters: {} },
-    { name: "queue-scorer", type: "queue-scorer", parameters: {} },
-    { name: "kv-cache-utilization-scorer", type: "kv-cache-utilization-scorer", parameters: {} },
-    { name: "prefix-cache-scorer", type: "prefix-cache-scorer", parameters: {} },
-    { name: "max-score-picker", type: "max-score-picker", parameters: {} },
-  ],
-  schedulingProfiles: [
-    {
-      name: "default",
-      plugins: [
-        { pluginRef: "queue-scorer", weight: 2 },
-        { pluginRef: "kv-cache-utilization-scorer", weight: 2 },
-        { pluginRef: "prefix-cache-scorer", weight: 3 },
-        { pluginRef: "max-score-picker" },
-      ],
-    },
-  ],
-};
 
 /** Types of plugins that are added where a configuration names none. The Go picker's. */
 export const DEFAULT_TYPES = {

@@ -2,22 +2,13 @@
  * Flags of older pickers that said how model servers are scraped: they change what is planned by default, and leave
  * alone what a configuration says.
  */
+
 import type { CoreMetricsExtractor, DataSource, EngineMetrics } from "../framework/data-sources.ts";
+import type { LegacyMetricFlags } from "../platform/legacy-metric-flags.ts";
 import { parseSeriesSpec } from "./series-spec.ts";
 
 /** Only what was given is there. */
-export interface LegacyMetrics {
-  readonly totalQueuedRequestsMetric?: string;
-  readonly totalRunningRequestsMetric?: string;
-  readonly kvCacheUsagePercentageMetric?: string;
-  readonly loraInfoMetric?: string;
-  readonly cacheInfoMetric?: string;
-  /** 0: the endpoint's own. */
-  readonly modelServerMetricsPort?: number;
-  readonly modelServerMetricsPath?: string;
-  readonly modelServerMetricsScheme?: "http" | "https";
-  readonly modelServerMetricsHttpsInsecureSkipVerify?: boolean;
-}
+export type LegacyMetrics = LegacyMetricFlags;
 
 export function applyLegacySource(source: DataSource, legacy: LegacyMetrics): DataSource {
   const {

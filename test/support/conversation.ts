@@ -6,7 +6,7 @@ import { ManualClock } from "../../src/base/clock.ts";
 import type { EppError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { BUILTIN_PLUGINS } from "../../src/builtins.ts";
-import { DEFAULT_CONFIG, PARSER_TYPES_DEFAULT } from "../../src/config/defaults.ts";
+import { PARSER_TYPES_DEFAULT } from "../../src/config/defaults.ts";
 import type { DecisionRecord, FinishRecord } from "../../src/director/context.ts";
 import { DecisionQueue } from "../../src/director/decision-queue.ts";
 import { Director } from "../../src/director/director.ts";
@@ -31,6 +31,7 @@ import { layout } from "../../src/wasm/layout.ts";
 import { PolicyMasks } from "../../src/wasm/policy-masks.ts";
 import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
+import { DEFAULT_CONFIG } from "./default-config.ts";
 import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "./fleet.ts";
 import type { KernelBuild } from "./kernel.ts";
 

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../../src/base/errors.ts";
 import { BUILTIN_PLUGINS } from "../../../src/builtins.ts";
 import type { PluginInstance, ProfilePlugin, SchedulingConfig } from "../../../src/config/config.ts";
-import { DEFAULT_CONFIG } from "../../../src/config/defaults.ts";
 import { PluginRegistry } from "../../../src/framework/registry.ts";
 import { compilePolicy, type PolicyConfig } from "../../../src/scheduling/policy.ts";
 import { layout } from "../../../src/wasm/layout.ts";
 import { PolicyTable } from "../../../src/wasm/policies.ts";
 import { ASSETS_DEFAULT } from "../../support/asset-tokens.ts";
+import { DEFAULT_CONFIG } from "../../support/default-config.ts";
 import { testKernel } from "../../support/kernel.ts";
 
 const registry = new PluginRegistry(BUILTIN_PLUGINS);
