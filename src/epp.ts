@@ -214,6 +214,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     control,
     fleet: () => fleetView(names, endpoints),
     degraded: () => degraded.counts(),
+    pluginFailures: () => policies.pluginFailures,
     health: degraded,
     clock,
     shardCount,

@@ -51,6 +51,8 @@ export interface MetricSources {
   readonly control: Readonly<ControlCounters>;
   /** Degraded states by code with how many rows each has; 0 for those that do not hold. */
   readonly degraded: () => readonly { readonly code: DegradedCode; readonly count: number }[];
+  /** Calls of users' plugins that failed and were left out. */
+  readonly pluginFailures: () => readonly { readonly plugin: string; readonly cause: string; readonly count: number }[];
   /** What shards count by labels. */
   readonly series: SeriesView;
   readonly poolName: string;
@@ -338,6 +340,14 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     labels: ["bound"],
     read: ({ control: { adminTurnedAway } }) =>
       Object.entries(adminTurnedAway).map(([bound, value]) => ({ labels: { bound }, value })),
+  },
+  {
+    name: "endpoint_picker_plugin_failures_total",
+    type: "counter",
+    help: "Calls of users' plugins that threw, took too long or returned what cannot be used, and were left out.",
+    labels: ["plugin_name", "cause"],
+    read: ({ pluginFailures }) =>
+      pluginFailures().map(({ plugin, cause, count }) => ({ labels: { plugin_name: plugin, cause }, value: count })),
   },
   {
     name: "endpoint_picker_degraded",

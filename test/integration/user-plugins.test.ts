@@ -158,10 +158,12 @@ describe("a plugin that fails while requests come", () => {
       scorerModule(`create: () => ({ scorer: { score(request, candidates, scores) { ${slow} scores.fill(1); } } })`),
       ", budgetMs: 5",
     );
-    const { client, program } = await startPicker(["--config-file", config]);
+    const { client, program, metricsPort } = await startPicker(["--config-file", config]);
     expect(await client.ask(chatBody("hello"))).toMatchObject({ kind: "routed" });
     const failure = JSON.parse(await program.line("plugin own failed and was left out")) as Record<string, unknown>;
     expect(failure).toMatchObject({ plugin: "own", cause: "over-budget" });
     expect(failure["reason"]).toMatch(/^a call took \d+\.\d\d ms of 5 ms$/);
+    const labels = { plugin_name: "own", cause: "over-budget" };
+    expect(await readMetric(metricsPort, "endpoint_picker_plugin_failures_total", labels)).toBe(1);
   });
 });

@@ -17,6 +17,7 @@ export function metricSources(given: Partial<MetricSources> = {}): MetricSources
     fleet: () => ({ endpoints: [], names: ["other"] }),
     control: newControlCounters(),
     degraded: () => [],
+    pluginFailures: () => [],
     series: new SeriesView([]),
     poolName: "pool",
     poolGauges: () => computePoolGauges([], { nowMs: 0, staleMs: 1 }),

@@ -14,7 +14,10 @@ import { MetricsPage, type MetricsPageOptions } from "./page.ts";
 import { computePoolGauges, type PoolGaugeValues } from "./pool-gauges.ts";
 
 export interface ControlMetricsOptions
-  extends Pick<MetricSources, "counters" | "fleet" | "control" | "degraded" | "poolName" | "prefixPlugin">,
+  extends Pick<
+      MetricSources,
+      "counters" | "fleet" | "control" | "degraded" | "pluginFailures" | "poolName" | "prefixPlugin"
+    >,
     MetricsPageOptions {
   readonly shardCount: number;
   readonly clock: Clock;

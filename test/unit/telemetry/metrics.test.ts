@@ -24,6 +24,7 @@ const FLEET: FleetView = {
 };
 
 const health = new HealthDetails({ clock: new ManualClock(), logger: createLogger({ level: "silent" }) });
+const pluginFailures = () => [{ plugin: "own", cause: "threw", count: 3 }];
 const degraded = (): ReturnType<HealthDetails["counts"]> => health.counts();
 
 const fleetOf = (): TestFleet =>
@@ -37,7 +38,7 @@ const fleetOf = (): TestFleet =>
 async function scrape(fleet: TestFleet, control = newControlCounters()): Promise<{ text: string; samples: Sample[] }> {
   const counters = new SharedCounters(fleet.memory, fleet.kernel);
   const series = new SeriesView([shardSeries()]);
-  const text = await exposition({ counters, control, fleet: () => FLEET, degraded, series });
+  const text = await exposition({ counters, control, fleet: () => FLEET, degraded, pluginFailures, series });
   return { text, samples: parseSamples(text) };
 }
 
@@ -190,6 +191,11 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
     const turnedAway = values(samples, "endpoint_picker_admin_turned_away_total");
     expect(turnedAway).toEqual({ connections: 10, answers: 11, stalled: 12 });
+  });
+
+  it("failures of users' plugins are told by plugin and cause", async () => {
+    const { samples } = await scrape(fleetOf());
+    expect(values(samples, "endpoint_picker_plugin_failures_total")).toEqual({ own: 3 });
   });
 
   it("a degraded state that holds is not 0, the others are", async () => {

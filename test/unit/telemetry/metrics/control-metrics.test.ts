@@ -34,6 +34,7 @@ function bed(shardCount = 1): Bed {
     counters,
     control,
     degraded,
+    pluginFailures: () => [],
     prefixPlugin,
     poolName: "birds",
     fleet: () => ({ names: ["other"], endpoints }),
