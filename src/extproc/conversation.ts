@@ -74,6 +74,8 @@ export class Conversation implements ExtProcHandler {
   #bodySize = 0;
   /** Messages of a streamed body that came before the pick, to be answered after it. */
   #heldAnswers: Buffer[] = [];
+  /** Of a large message that is not whole yet. */
+  #pieces: Buffer[] = [];
   #endsWithTrailers = false;
   #isHalfClosed = false;
 
@@ -90,6 +92,14 @@ export class Conversation implements ExtProcHandler {
       if (!(error instanceof WireError)) throw error;
       this.#failProtocol(`malformed message: ${error.message}`);
     }
+  }
+
+  onMessagePiece(bytes: Buffer, left: number): void {
+    this.#pieces.push(Buffer.from(bytes));
+    if (left > 0) return;
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.onMessage(Buffer.concat(pieces));
   }
 
   /** The proxy sends nothing more: a body that has no end yet has it now, and a stream that owes no answer ends. */

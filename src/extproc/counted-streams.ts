@@ -22,6 +22,7 @@ export function countStreams(open: OpenConversation, counter: StreamCounter): Op
     const handler = open(counted);
     return {
       onMessage: (message) => handler.onMessage(message),
+      onMessagePiece: (bytes, left) => handler.onMessagePiece(bytes, left),
       onHalfClose: () => handler.onHalfClose(),
       onClose(reason: CloseReason) {
         handler.onClose(reason);

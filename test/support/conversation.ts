@@ -16,7 +16,7 @@ import { parsersOfPolicy } from "../../src/director/policy-parsers.ts";
 import { PolicySet } from "../../src/director/policy-set.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
 import { RequestHeaderReader } from "../../src/extproc/request-headers.ts";
-import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
+import { type ExtProcStream, joined } from "../../src/extproc/transport/transport.ts";
 import type { FleetEndpoint, Labels } from "../../src/framework/fleet.ts";
 import type { Objective } from "../../src/framework/objective.ts";
 import type { PluginDefinition } from "../../src/framework/plugin.ts";
@@ -242,7 +242,7 @@ function openStream(open: (stream: ExtProcStream) => Conversation): TestStream {
   };
   const conversation = open({
     send(message) {
-      if (state === "open") answers.push(decodeProcessingResponse(message));
+      if (state === "open") answers.push(decodeProcessingResponse(joined(message)));
     },
     end: () => close("ended"),
     fail(message) {

@@ -21,7 +21,7 @@ import { announceEnd, type Connection, limitStreams } from "./connection-end.ts"
 import { DrainingSet } from "./draining-set.ts";
 import { type ListenerOptions, listen, type PlainConnection } from "./listener.ts";
 import { quietResets } from "./quiet-resets.ts";
-import type { CloseReason, ExtProcHandler, OpenConversation, Transport } from "./transport.ts";
+import { type CloseReason, type ExtProcHandler, joined, type OpenConversation, type Transport } from "./transport.ts";
 
 /** Another gRPC service on the same port. */
 export interface GrpcService {
@@ -147,7 +147,7 @@ function serve(call: ServerDuplexStream<Buffer, Buffer>, open: OpenConversation,
   };
   const handler: ExtProcHandler = open({
     send(message) {
-      if (isOpen && !call.write(message)) call.pause();
+      if (isOpen && !call.write(joined(message))) call.pause();
     },
     end() {
       if (!isOpen) return;

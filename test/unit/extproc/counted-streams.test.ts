@@ -18,6 +18,7 @@ function bed(): Bed {
       seen = stream;
       return {
         onMessage: (message) => log.push(`message ${message.toString()}`),
+        onMessagePiece: (bytes, left) => log.push(`piece ${bytes.toString()}, ${left} left`),
         onHalfClose: () => log.push("half close"),
         onClose: (reason) => log.push(`close ${reason}`),
       };

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, assert, describe, expect, it } from "vitest";
 import { systemClock } from "../../../../src/base/clock.ts";
 import { STREAMS_PER_CONNECTION_MAX } from "../../../../src/extproc/transport/connection-end.ts";
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
@@ -44,6 +44,7 @@ async function startTransport({ isSecure, ...options }: { isSecure: boolean; kee
       openCount++;
       return {
         onMessage: () => stream.send(encodeTrailersResponse("request")),
+        onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
         onHalfClose: () => stream.end(),
         onClose: (reason) => void closed.push(reason),
       };

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, assert, describe, expect, it } from "vitest";
 import { ManualClock, systemClock } from "../../../../src/base/clock.ts";
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
 import type { ExtProcStream, Transport } from "../../../../src/extproc/transport/transport.ts";
@@ -47,6 +47,7 @@ async function startBed(isSecure: boolean): Promise<Bed> {
       opened.push(stream);
       return {
         onMessage: () => stream.send(encodeTrailersResponse("request")),
+        onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
         onHalfClose: () => stream.end(),
         onClose: () => undefined,
       };
