@@ -23,6 +23,7 @@ import {
 import { pageTable } from "./tables/pages.ts";
 import { parserTable } from "./tables/parsers.ts";
 import { dataKeyTable, plannedPluginTable, pluginTable } from "./tables/plugins.ts";
+import { reportTables } from "./tables/reports.ts";
 import { wholeProcessTables } from "./tables/whole-process.ts";
 
 export interface GeneratedTable {
@@ -51,6 +52,9 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "bench/README.md", name: "micro benches", text: benchTables },
   { document: "bench/README.md", name: "whole processes", text: wholeProcessTables },
   { document: "bench/README.md", name: "load bench", text: loadTables },
+  { document: "bench/README.md", name: "latency", text: () => reportTables(["latency"]) },
+  { document: "bench/README.md", name: "fairness", text: () => reportTables(["fairness"]) },
+  { document: "bench/README.md", name: "memory", text: () => reportTables(["memory"]) },
 ];
 
 export interface RenderedDocument {

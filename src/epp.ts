@@ -24,6 +24,7 @@ import { startIndexWriter } from "./index-writer-thread.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
 import { ShardReportsTaker } from "./shard-reports.ts";
+import { Balancer } from "./shards/balancer.ts";
 import type { ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { loadServingCertificate, type SecureServing } from "./shards/serving-certificate.ts";
@@ -38,6 +39,7 @@ import { EndpointColumns } from "./wasm/endpoint-columns.ts";
 import { EndpointNames } from "./wasm/endpoint-names.ts";
 import { IndexControl } from "./wasm/index-control.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
+import { layout } from "./wasm/layout.ts";
 import { NameTable } from "./wasm/name-table.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
 import { warmUpKernel } from "./wasm/warm-up.ts";
@@ -170,7 +172,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     inFlightRequests: (slot) => kernel.inFlightRequests(slot),
   });
   // The admin server answers before there are shards.
-  const started: { shards?: ShardPool } = {};
+  const started: { shards?: ShardPool; balancer?: Balancer } = {};
   const policies = new PolicyControl({
     memory,
     kernel,
@@ -310,6 +312,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
   }
   const shardReports = new ShardReportsTaker({
     shardCount,
+    onConnectionShed: (shard) => started.balancer?.onShed(shard),
     logger,
     degraded,
     control,
@@ -350,6 +353,18 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     },
   });
   started.shards = shards;
+  const balancer = new Balancer({
+    clock,
+    logger,
+    shardCount,
+    isListening: (shard) => shards.isListening(shard),
+    connections: (shard) => metering.connectionsOf(shard),
+    streamsBegun: (shard) => counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED),
+    tell: (shard, message) => shards.tellOne(shard, message),
+    onCounted: () => control.connectionsShed++,
+  });
+  started.balancer = balancer;
+  closers.push(async () => balancer.close());
   const threadWatch = watchThreads({ clock, degraded, shards, indexWriter });
   closers.push(async () => threadWatch.close());
   let graceMs = 0;

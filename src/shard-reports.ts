@@ -20,6 +20,7 @@ export interface ShardReportsOptions {
   readonly names: NameTable;
   readonly policies: Pick<PolicyControl, "onMessage" | "policyOf">;
   readonly endpoints: EndpointRegistry;
+  readonly onConnectionShed: (shard: number) => void;
   /** Gets a line per decision and refusal. */
   readonly onDecisionLine: ((line: string) => void) | undefined;
 }
@@ -68,6 +69,9 @@ export class ShardReportsTaker {
         break;
       case "suppressedOutcomes":
         this.#outcomes.writeSuppressed(shard, message.counts);
+        break;
+      case "connectionShed":
+        this.#options.onConnectionShed(shard);
         break;
       case "handshakesFailed":
         control.tlsHandshakesFailed += message.report.count;

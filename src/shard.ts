@@ -3,7 +3,7 @@
  * instance over the shared memory. It ends when the control thread says so.
  */
 import { type MessagePort, threadId } from "node:worker_threads";
-import { createHealthService, type HealthService } from "./admin/health-service.ts";
+import { type HealthRoutes, healthRoutes } from "./admin/health-routes.ts";
 import { HealthState } from "./admin/health-state.ts";
 import { systemClock } from "./base/clock.ts";
 import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
@@ -17,8 +17,9 @@ import { outcomeOf } from "./director/outcome.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
 import { countStreams } from "./extproc/counted-streams.ts";
 import { RequestHeaderReader } from "./extproc/request-headers.ts";
+import { listenDirect } from "./extproc/transport/direct/direct.ts";
 import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
-import type { OpenConversation, Transport } from "./extproc/transport/transport.ts";
+import { type OpenConversation, PROCESS_PATH, type Transport } from "./extproc/transport/transport.ts";
 import { formatPluginStates } from "./framework/plugin-states.ts";
 import { PluginRegistry } from "./framework/registry.ts";
 import { answerQueries } from "./platform/answer-queries.ts";
@@ -32,6 +33,7 @@ import { ShardState } from "./shards/shard-state.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
 import { OutcomeSampler } from "./telemetry/outcome-sampler.ts";
 import type { RequestMetrics } from "./telemetry/request-metrics.ts";
+import { countConnections } from "./telemetry/series/connection-series.ts";
 import { pluginTimer } from "./telemetry/series/plugin-series.ts";
 import { RequestSeries } from "./telemetry/series/request-series.ts";
 import { ShardSeries } from "./telemetry/series/shard-series.ts";
@@ -86,26 +88,31 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const { tls, servesHealth, messageReceiveSizeMax, messageSendSizeMax } = task.serving;
   const health = new HealthState();
   health.update({ isReady: task.isReady });
-  const healthService = createHealthService(health);
+  const healthService = healthRoutes(health);
   const handshakes = new HandshakeReports(systemClock, (report) => send({ kind: "handshakesFailed", report }));
   let transport: Transport;
   try {
-    transport = await listenGrpcJs({
+    transport = await (process.env["MAGPIE_T"] === "g" ? listenGrpcJs : listenDirect)({
       ...task.listen,
       ...(tls !== undefined && { tls }),
-      services: servesHealth ? [healthService] : [],
+      routes: new Map([
+        [PROCESS_PATH, task.countsStreams ? countStreams(open, () => streams.open()) : open],
+        ...(servesHealth ? healthService.routes : []),
+      ]),
       messageSizeMax: messageReceiveSizeMax ?? task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
       messageSendSizeMax,
       onHandshakeFailed: (reason) => handshakes.add(reason),
       clock: systemClock,
-      open: task.countsStreams ? countStreams(open, () => streams.open()) : open,
     });
   } catch (error) {
     send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });
     return { streamsCut: 0 };
   }
   send({ kind: "listening", port: transport.port, thread: threadId });
-  const streamsCut = await untilTold(task.control, { transport, health, healthService, state });
+  const countingConnections = countConnections(series, systemClock, () => transport.load().connections);
+  const onShed = (): void => send({ kind: "connectionShed" });
+  const streamsCut = await untilTold(task.control, { transport, health, healthService, state, onShed });
+  countingConnections.cancel();
   handshakes.close();
   reports.close();
   await tracing?.close();
@@ -208,11 +215,12 @@ function untilTold(
   served: {
     readonly transport: Transport;
     readonly health: HealthState;
-    readonly healthService: HealthService;
+    readonly healthService: HealthRoutes;
     readonly state: ShardState;
+    readonly onShed: () => void;
   },
 ): Promise<number> {
-  const { transport, health, healthService, state } = served;
+  const { transport, health, healthService, state, onShed } = served;
   const end = async (graceMs: number): Promise<number> => {
     health.update({ isReady: false });
     healthService.endWatches();
@@ -228,6 +236,9 @@ function untilTold(
           break;
         case "health":
           health.update({ isReady: message.isReady });
+          break;
+        case "shed":
+          if (transport.shedConnection(message.share)) onShed();
           break;
         case "policy":
         case "fleet":

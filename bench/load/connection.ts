@@ -203,6 +203,24 @@ export class LoadConnection implements FrameHandler {
     this.#forget(stream);
   }
 
+  /** Takes no new streams; closes the connection when the open ones have ended. */
+  finish(): void {
+    if (this.#state !== "accepting") return;
+    this.#state = "draining";
+    this.#options.onDraining();
+    this.#endWhenDrained();
+  }
+
+  /** Drops the connection as a proxy that crashes does; its streams may be begun again elsewhere. */
+  drop(): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    this.#blocked.clear();
+    this.#socket.destroy();
+    this.#state = "closed";
+    for (const stream of streams) stream.onNotTaken();
+  }
+
   /** Drops the connection, and its streams without a word. */
   destroy(): void {
     this.#streams.clear();

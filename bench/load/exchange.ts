@@ -39,6 +39,17 @@ export interface ExchangeOwner {
   onNotTaken(exchange: Exchange): void;
 }
 
+export interface ExchangeStart {
+  readonly intendedMs: number;
+  readonly nowMs: number;
+  readonly serial: number;
+  /** The last piece of the request waits for `release`. */
+  readonly isHeld?: boolean;
+}
+
+/** How long after the last message a client goes away that does so before the pick. */
+const ABANDON_MS = 5;
+
 /** Envoy's code for a stream that it is done with: INTERNAL_ERROR, as seen on the wire. */
 const RESET_CODE = 2;
 
@@ -73,23 +84,35 @@ export class Exchange implements LoadStream, AnswerHandler {
   begin(
     connection: LoadConnection,
     script: ExchangeScript,
-    { intendedMs, nowMs, serial }: { readonly intendedMs: number; readonly nowMs: number; readonly serial: number },
+    { intendedMs, nowMs, serial, isHeld = false }: ExchangeStart,
   ): void {
     this.#connection = connection;
     this.#script = script;
     this.#phase = "request";
     this.#hasHeadersAnswer = false;
     this.#answers.reset();
-    this.allowedCount = this.#options.isAtOnce ? script.messages.length : script.requestCount;
+    this.allowedCount = this.#options.isAtOnce ? script.messages.length : script.requestCount - (isHeld ? 1 : 0);
     this.serial = serial;
     this.intendedMs = intendedMs;
     this.heardMs = nowMs;
     connection.begin(this);
     if (this.#options.isAtOnce) connection.halfClose(this);
+    // Before the pick: nothing will be answered.
+    if (script.outcome?.kind === "abandoned" && script.messages.length < script.requestCount) this.#abandonSoon();
+  }
+
+  /** Sends the last piece of a request that is held. */
+  release(): void {
+    this.#allow(this.#script.requestCount);
+  }
+
+  /** All that may be sent is on its way. */
+  get isSent(): boolean {
+    return this.cursor.messageIndex >= Math.min(this.allowedCount, this.#script.messages.length);
   }
 
   onAnswer(field: number, isEnd: boolean, httpStatus: number): void {
-    if (field === PROCESSING_RESPONSE.immediateResponse) return this.#fail(`refused with ${httpStatus}`);
+    if (field === PROCESSING_RESPONSE.immediateResponse) return this.#onRefusal(httpStatus);
     if (this.#phase === "request") this.#onRequestAnswer(field, isEnd);
     else if (this.#phase === "response") this.#onResponseAnswer(field, isEnd);
   }
@@ -127,6 +150,20 @@ export class Exchange implements LoadStream, AnswerHandler {
     this.#fail(error);
   }
 
+  #onRefusal(httpStatus: number): void {
+    const { outcome } = this.#script;
+    if (outcome?.kind === "refused" && outcome.httpStatus === httpStatus) return this.#resetAndFinish(undefined);
+    this.#fail(`refused with ${httpStatus}`);
+  }
+
+  /** The client goes away a moment later, when the picker has what was sent. */
+  #abandonSoon(): void {
+    const { serial } = this;
+    this.#options.clock.setTimeout(() => {
+      if (this.#phase === "request" && this.serial === serial) this.#resetAndFinish(undefined);
+    }, ABANDON_MS);
+  }
+
   #onRequestAnswer(field: number, isEnd: boolean): void {
     if (field === PROCESSING_RESPONSE.requestHeaders) {
       this.#hasHeadersAnswer = true;
@@ -145,6 +182,7 @@ export class Exchange implements LoadStream, AnswerHandler {
     if (field !== PROCESSING_RESPONSE.responseBody) return this.#fail("answer out of order");
     if (!isEnd) {
       this.#owner.onChunk();
+      if (this.#isAbandonedNow()) return this.#resetAndFinish(undefined);
       return this.#allow(this.allowedCount + 1);
     }
     this.#phase = "closing";
@@ -152,6 +190,11 @@ export class Exchange implements LoadStream, AnswerHandler {
     if (isAtOnce) return;
     if (ending === "half-close") this.#connection?.halfClose(this);
     else this.#resetAndFinish(undefined);
+  }
+
+  /** The last message that the client waits for is answered. */
+  #isAbandonedNow(): boolean {
+    return this.#script.outcome?.kind === "abandoned" && this.allowedCount >= this.#script.messages.length;
   }
 
   #onEndInResponse(): void {

@@ -75,11 +75,12 @@ export class Generator implements ExchangeOwner {
   #onDrained: (() => void) | undefined;
   #measured = new Measured(0);
 
-  constructor(options: GeneratorOptions, clock: Clock) {
+  /** `scripts` take the place of those that the options describe. */
+  constructor(options: GeneratorOptions, clock: Clock, scripts?: readonly ExchangeScript[]) {
     this.#options = options;
     this.#clock = clock;
     this.#prng = new Prng(options.seed);
-    this.#scripts = makeScripts(options.script, this.#prng.fork("scripts"));
+    this.#scripts = scripts ?? makeScripts(options.script, this.#prng.fork("scripts"));
     this.#serial = options.serialStart;
   }
 
@@ -135,6 +136,13 @@ export class Generator implements ExchangeOwner {
     this.#sweep?.cancel();
     for (const exchange of [...this.#open]) exchange.abandon("load ended");
     for (const lane of this.#lanes) lane.end();
+  }
+
+  /** Replaces one connection after the other, turn by turn. The old one finishes its streams, or loses them. */
+  replaceConnection(turn: number, isLost: boolean): void {
+    const lane = this.#lanes[turn % this.#lanes.length];
+    if (isLost) lane?.drop();
+    else lane?.renew();
   }
 
   onPicked(exchange: Exchange, nowMs: number): void {

@@ -2,6 +2,7 @@
  * The headers of an ext_proc stream as Envoy 1.40 sends them, compressed once (HPACK, RFC 7541): the first stream of a
  * connection puts what repeats into the peer's table, later ones name the entries. Strings go without Huffman codes.
  */
+import { encodeInteger, encodeText } from "../../src/wire/http2/hpack-encoder.ts";
 
 const PROCESS_PATH = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
@@ -67,25 +68,11 @@ const EMPTY: Buffer = Buffer.alloc(0);
 const TABLE_SIZE_0: Buffer = Buffer.from([0x20]);
 
 function indexed(index: number): Buffer {
-  return integer(0x80, 7, index);
+  return encodeInteger(0x80, 7, index);
 }
 
 function literal({ name, value }: Field, { prefix, bits }: Representation): Buffer {
-  const head = typeof name === "number" ? [integer(prefix, bits, name)] : [integer(prefix, bits, 0), text(name)];
-  return Buffer.concat([...head, text(value)]);
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value, "latin1");
-  return Buffer.concat([integer(0, 7, bytes.length), bytes]);
-}
-
-/** RFC 7541, 5.1. */
-function integer(prefix: number, bits: number, value: number): Buffer {
-  const max = 2 ** bits - 1;
-  if (value < max) return Buffer.from([prefix | value]);
-  const bytes = [prefix | max];
-  let rest = value - max;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);
-  return Buffer.from([...bytes, rest]);
+  const head =
+    typeof name === "number" ? [encodeInteger(prefix, bits, name)] : [encodeInteger(prefix, bits, 0), encodeText(name)];
+  return Buffer.concat([...head, encodeText(value)]);
 }

@@ -43,6 +43,16 @@ export class Lane {
     }
   }
 
+  /** Opens another connection; the one in use takes no streams from now on and is closed behind its last. */
+  renew(): void {
+    this.connection?.finish();
+  }
+
+  /** Loses the connection in use; its streams are taken for not begun. */
+  drop(): void {
+    this.connection?.drop();
+  }
+
   end(): void {
     this.#isEnded = true;
     for (const connection of this.#connections) connection.destroy();

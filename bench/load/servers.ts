@@ -14,7 +14,23 @@ export interface ServerUnderTest {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
+  readonly isTls: boolean;
   end(): Promise<void>;
+}
+
+export interface PickerUnderTest extends ServerUnderTest {
+  readonly metricsPort: number;
+  /** Model servers that run. All of them are in the file at first. */
+  readonly endpoints: readonly EndpointRow[];
+  /** Puts these endpoints into the picker's file. */
+  replaceEndpoints(endpoints: readonly EndpointRow[]): void;
+}
+
+/** A row of an endpoints file. */
+export interface EndpointRow {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 const running = new Set<Program>();
@@ -61,21 +77,29 @@ export async function startBareProcess(
     isReady: (text) => text.includes('"port"'),
   });
   const { port } = JSON.parse(line) as { readonly port: number };
-  return { name: "bare server", port, pid: program.pid, end: () => program.end() };
+  return { name: "bare server", port, pid: program.pid, isTls: false, end: () => program.end() };
 }
 
 export interface PickerOptions extends ServerOptions {
   readonly endpointCount: number;
   readonly shardCount: number;
+  readonly name?: string;
+  /** With a certificate that the picker makes itself. */
+  readonly isTls?: boolean;
+  /** Further flags; they win over those that every bench sets. */
+  readonly args?: readonly string[];
 }
 
 /** Our picker as it comes: prefix, queue and KV cache scorers. It scrapes once: that is not to be in the figures. */
-export async function startPickerProcess(options: PickerOptions): Promise<ServerUnderTest> {
-  const { pinning, nodeArguments, endpointCount, shardCount } = options;
+export async function startPickerProcess(options: PickerOptions): Promise<PickerUnderTest> {
+  const { pinning, nodeArguments, endpointCount, shardCount, name = "picker", isTls = false } = options;
   const simulators = await startSimulators(endpointCount, pinning);
   const folder = mkdtempSync(path.join(tmpdir(), "magpie-bench-"));
   const file = path.join(folder, "endpoints.json");
-  writeFileSync(file, JSON.stringify({ endpoints: simulators.endpoints }));
+  const replaceEndpoints = (endpoints: readonly EndpointRow[]): void => {
+    writeFileSync(file, JSON.stringify({ endpoints }));
+  };
+  replaceEndpoints(simulators.endpoints);
   const end = async (program?: Program): Promise<void> => {
     await program?.end();
     await simulators.program.end();
@@ -85,16 +109,17 @@ export async function startPickerProcess(options: PickerOptions): Promise<Server
     ...["--endpoints-file", file, "--host", "127.0.0.1", "--shards", String(shardCount)],
     ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
     ...["--refresh-metrics-interval", NEVER, "--metrics-staleness-threshold", NEVER, "--scrape-backoff=false"],
-    ...["--secure-serving=false", "--tracing=false"],
+    ...[`--secure-serving=${isTls}`, "--tracing=false", ...(options.args ?? [])],
   ];
   try {
-    const { program, line } = await startNode("picker", [sourceProgram("main.js"), ...args], {
+    const { program, line } = await startNode(name, [sourceProgram("main.js"), ...args], {
       cores: pinning?.server,
       nodeArguments,
       isReady: (text) => text.includes('"msg":"serving"'),
     });
-    const { grpcPort } = JSON.parse(line) as { readonly grpcPort: number };
-    return { name: "picker", port: grpcPort, pid: program.pid, end: () => end(program) };
+    const { grpcPort: port, metricsPort } = JSON.parse(line) as Readonly<Record<"grpcPort" | "metricsPort", number>>;
+    const { endpoints } = simulators;
+    return { name, port, metricsPort, pid: program.pid, isTls, endpoints, replaceEndpoints, end: () => end(program) };
   } catch (error) {
     await end();
     throw error;
@@ -106,7 +131,7 @@ const NEVER = "20h";
 
 interface Simulators {
   readonly program: Program;
-  readonly endpoints: readonly object[];
+  readonly endpoints: readonly EndpointRow[];
 }
 
 async function startSimulators(count: number, pinning: Pinning | undefined): Promise<Simulators> {
@@ -117,7 +142,7 @@ async function startSimulators(count: number, pinning: Pinning | undefined): Pro
     isReady: (text) => lines.push(text) === count,
   });
   const endpoints = lines.map((line) => {
-    const [, name, address, port] = /^(\S+) http:\/\/([\d.]+):(\d+) /.exec(line) ?? [];
+    const [, name = "", address = "", port] = /^(\S+) http:\/\/([\d.]+):(\d+) /.exec(line) ?? [];
     return { name, address, port: Number(port) };
   });
   return { program, endpoints };

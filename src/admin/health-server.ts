@@ -4,8 +4,9 @@
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ConfigError } from "../base/errors.ts";
+import { grpcJsService } from "../platform/grpc-js-service.ts";
 import type { AdminServer } from "./admin-server.ts";
-import { createHealthService } from "./health-service.ts";
+import { healthRoutes } from "./health-routes.ts";
 import type { HealthState } from "./health-state.ts";
 
 /** A request holds a service's name. */
@@ -18,7 +19,7 @@ export async function startHealthServer(options: {
   readonly state: HealthState;
 }): Promise<AdminServer> {
   const server = new Server({ "grpc.max_receive_message_length": REQUEST_SIZE_MAX });
-  const { definition, implementation } = createHealthService(options.state);
+  const { definition, implementation } = grpcJsService(healthRoutes(options.state).routes);
   server.addService(definition, implementation);
   const port = await bind(server, options);
   const close = async (): Promise<void> => server.forceShutdown();

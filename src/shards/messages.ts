@@ -85,6 +85,8 @@ export type ToShard =
   | { readonly kind: "certificate"; readonly keyPair: KeyPair }
   /** What health says from now on. */
   | { readonly kind: "health"; readonly isReady: boolean }
+  /** Have a proxy replace a connection, with about this part of the streams, 0 to 1. */
+  | { readonly kind: "shed"; readonly share: number }
   /** Take no new streams, serve the open ones for up to `graceMs`, then end. */
   | { readonly kind: "drain"; readonly graceMs: number }
   /** End now. */
@@ -111,6 +113,8 @@ export type FromShard =
   | { readonly kind: "suppressedOutcomes"; readonly counts: SuppressedOutcomes }
   | { readonly kind: "decision"; readonly record: DecisionRecord }
   | { readonly kind: "refusal"; readonly code: ErrorCode; readonly message: string }
+  /** A proxy was told to replace a connection. */
+  | { readonly kind: "connectionShed" }
   | { readonly kind: "handshakesFailed"; readonly report: HandshakeReport }
   | { readonly kind: "protocolError"; readonly message: string };
 

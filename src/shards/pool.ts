@@ -126,6 +126,11 @@ export class ShardPool {
     return [...this.#running.keys()];
   }
 
+  /** Tells one shard, if it runs. */
+  tellOne(shard: number, message: ToShard): void {
+    this.#running.get(shard)?.control.postMessage(message);
+  }
+
   /** The shards that run now, to be asked by operators. */
   get queried(): readonly QueriedThread[] {
     const byNumber = [...this.#running].sort(([one], [other]) => one - other);

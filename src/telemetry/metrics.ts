@@ -41,6 +41,7 @@ export interface ControlCounters {
   shardRestarts: number;
   indexWriterRestarts: number;
   tlsHandshakesFailed: number;
+  connectionsShed: number;
   /** Visitors of the metrics port that were over a bound. */
   readonly adminTurnedAway: { connections: number; answers: number; stalled: number };
 }
@@ -85,6 +86,7 @@ export function newControlCounters(): ControlCounters {
     shardRestarts: 0,
     indexWriterRestarts: 0,
     tlsHandshakesFailed: 0,
+    connectionsShed: 0,
     adminTurnedAway: { connections: 0, answers: 0, stalled: 0 },
   };
 }
@@ -101,6 +103,15 @@ const shardCounter = (name: string, help: string, counter: number): OwnMetric =>
   labels: [],
   read: ({ counters }) => one(counters.shards(counter)),
 });
+
+/** One value per shard. */
+const perShard = (read: (sources: MetricSources, shard: number) => number): OwnMetric["read"] => {
+  return (sources) =>
+    Array.from({ length: sources.counters.shardCount }, (_, shard) => ({
+      labels: { shard: String(shard) },
+      value: read(sources, shard),
+    }));
+};
 
 const indexCounter = (name: string, help: string, counter: number): OwnMetric => ({
   name,
@@ -166,6 +177,38 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     labels: [],
     read: ({ counters }) =>
       one(counters.shards(layout.SHARD_COUNTER_STREAMS_OPENED) - counters.shards(layout.SHARD_COUNTER_STREAMS_CLOSED)),
+  },
+  {
+    name: "endpoint_picker_shard_streams_total",
+    type: "counter",
+    help: "ext_proc streams opened, by the shard that serves them.",
+    labels: ["shard"],
+    read: perShard(({ counters }, shard) => counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED)),
+  },
+  {
+    name: "endpoint_picker_shard_streams_inflight",
+    type: "gauge",
+    help: "ext_proc streams open now, by the shard that serves them.",
+    labels: ["shard"],
+    read: perShard(
+      ({ counters }, shard) =>
+        counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED) -
+        counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_CLOSED),
+    ),
+  },
+  {
+    name: "endpoint_picker_shard_connections",
+    type: "gauge",
+    help: "Connections of proxies that take new ext_proc streams, by shard.",
+    labels: ["shard"],
+    read: perShard(({ series }, shard) => series.connections(shard)),
+  },
+  {
+    name: "endpoint_picker_connections_shed_total",
+    type: "counter",
+    help: "Connections that a proxy was told to replace because their shard had more to do than another.",
+    labels: [],
+    read: ({ control }) => one(control.connectionsShed),
   },
   shardCounter(
     "endpoint_picker_protocol_errors_total",

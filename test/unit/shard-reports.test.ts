@@ -19,6 +19,7 @@ interface Bed {
   readonly logLines: Record<string, unknown>[];
   readonly decisionLines: string[];
   readonly policyMessages: [shard: number, message: FromShard][];
+  readonly shedding: number[];
 }
 
 function setUp(): Bed {
@@ -41,8 +42,12 @@ function setUp(): Bed {
     policyOf: () => undefined,
   };
   const onDecisionLine = (line: string): void => void decisionLines.push(line);
-  const options = { shardCount: 2, logger, degraded: health, control, names, policies, endpoints, onDecisionLine };
-  return { taker: new ShardReportsTaker(options), health, names, control, logLines, decisionLines, policyMessages };
+  const shedding: number[] = [];
+  const onConnectionShed = (shard: number): void => void shedding.push(shard);
+  const listeners = { onDecisionLine, onConnectionShed };
+  const options = { shardCount: 2, logger, degraded: health, control, names, policies, endpoints, ...listeners };
+  const taker = new ShardReportsTaker(options);
+  return { taker, health, names, control, logLines, decisionLines, policyMessages, shedding };
 }
 
 const rows = (health: HealthDetails): string[] => health.list().map(({ code, subject }) => `${code} of ${subject}`);
@@ -54,6 +59,12 @@ describe("what shards report", () => {
     expect(rows(health)).toEqual(["plugin-resting of shard 1: own"]);
     taker.onMessage(1, { kind: "recovered", code: "plugin-resting", subject: "own" });
     expect(rows(health)).toEqual([]);
+  });
+
+  it("a connection that is to be replaced is told on, with the shard", () => {
+    const { taker, shedding } = setUp();
+    taker.onMessage(1, { kind: "connectionShed" });
+    expect(shedding).toEqual([1]);
   });
 
   it("a shard that dies takes its states with it, and is down until it listens again", () => {

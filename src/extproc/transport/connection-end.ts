@@ -8,7 +8,7 @@
  * reconnects also finds another shard now and then, which spreads what few connections carry.
  */
 import type { ServerHttp2Session } from "node:http2";
-import type { PlainConnection } from "./listener.ts";
+import type { PlainConnection } from "./plain-side.ts";
 
 export interface Connection {
   readonly socket: PlainConnection;
@@ -18,13 +18,30 @@ export interface Connection {
 /** Below the 1,000 resets that Node takes, by what may be on its way when the proxy is told. */
 export const STREAMS_PER_CONNECTION_MAX = 800;
 
-/** Tells the proxy after STREAMS_PER_CONNECTION_MAX streams. */
-export function limitStreams({ session, socket }: Connection): void {
+/** A connection, and what it carries. */
+export interface ServedConnection extends Connection {
+  openStreamCount: number;
+  /** The proxy was not told to replace it. */
+  takesStreams: boolean;
+}
+
+/** Counts the streams of a new connection, and tells the proxy after STREAMS_PER_CONNECTION_MAX of them. */
+export function countConnection(connection: Connection): ServedConnection {
+  const served: ServedConnection = { ...connection, openStreamCount: 0, takesStreams: true };
   let streamCount = 0;
-  session.on("stream", () => {
+  connection.session.on("stream", (stream) => {
+    served.openStreamCount++;
+    stream.once("close", () => served.openStreamCount--);
     streamCount++;
-    if (streamCount === STREAMS_PER_CONNECTION_MAX && socket.writable) socket.write(GOAWAY);
+    if (streamCount === STREAMS_PER_CONNECTION_MAX) replaceConnection(served);
   });
+  return served;
+}
+
+/** Tells the proxy, once, to open another one. */
+export function replaceConnection(connection: ServedConnection): void {
+  if (connection.takesStreams && connection.socket.writable) connection.socket.write(GOAWAY);
+  connection.takesStreams = false;
 }
 
 /** Tells the proxy now. `onHeard` is called once when every stream that it had begun before has come, or none can. */

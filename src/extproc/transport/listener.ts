@@ -1,23 +1,15 @@
 /**
- * The listening socket of a shard, with TLS or without. Above it there are only plaintext connections, each of which
- * has come as far as a client that may speak HTTP/2.
+ * The listening socket of a shard, with TLS or without. Above it there are only sockets that give plaintext, each of
+ * which has come as far as a client that may speak HTTP/2.
  *
  *   TCP connection ─► (TLS handshake) ─► onConnection ─► HTTP/2
  *                          └─ fails, or takes too long ─► onHandshakeFailed
  */
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer } from "node:tls";
 import { assert } from "../../base/assert.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { KeyPair, TlsServing } from "../../platform/tls.ts";
-import { PlainSide } from "./plain-side.ts";
-
-/** A connection's plaintext. */
-export type PlainConnection = Duplex & {
-  /** 0 as long as the client has said nothing. */
-  readonly bytesRead: number;
-};
 
 export interface Listener {
   readonly port: number;
@@ -37,7 +29,7 @@ export interface ListenerOptions {
   readonly reusePort: boolean;
   /** Plaintext when absent. */
   readonly tls?: TlsServing;
-  readonly onConnection: (connection: PlainConnection) => void;
+  readonly onConnection: (socket: Socket) => void;
   /** A client did not come through the TLS handshake. */
   readonly onHandshakeFailed?: (reason: string) => void;
 }
@@ -84,7 +76,7 @@ function createSecureServer({ onConnection, onHandshakeFailed }: ListenerOptions
     ALPNProtocols: ["h2"],
     handshakeTimeout: HANDSHAKE_MS_MAX,
   });
-  server.on("secureConnection", (socket) => onConnection(new PlainSide(socket)));
+  server.on("secureConnection", onConnection);
   server.on("tlsClientError", (error: NodeJS.ErrnoException) => {
     // Who leaves before the handshake is a probe of the port.
     if (error.code !== "ECONNRESET") onHandshakeFailed?.(reasonOf(error));

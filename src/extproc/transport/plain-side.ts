@@ -4,10 +4,16 @@
  * HTTP/2 could take the TLS socket itself and would write to it below JavaScript, where a socket takes one write at a
  * time: a second one, as when a connection's end is announced (connection-end.ts), aborts the whole process (a CHECK in
  * Node's TLSWrap::DoWrite). Through this stream everybody's writes go one after the other. It costs some 60 µs of CPU
- * per ext_proc stream; a transport that speaks HTTP/2 itself will not need it.
+ * per ext_proc stream; the direct transport does without it.
  */
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+
+/** A connection's plaintext. */
+export type PlainConnection = Duplex & {
+  /** 0 as long as the client has said nothing. */
+  readonly bytesRead: number;
+};
 
 export class PlainSide extends Duplex {
   readonly #socket: TLSSocket;

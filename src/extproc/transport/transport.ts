@@ -1,53 +1,35 @@
-/**
- * What a transport of ext_proc gives and takes: bytes of messages. Nothing above it knows gRPC, and a transport knows
- * nothing of what the bytes mean.
- *
- *   open ─► (onMessage | onMessagePiece … onMessagePiece)… ─► onHalfClose? ─► onClose     exactly one onClose, always last
- */
+/** What a transport of ext_proc does. What passes through it: platform/grpc-call.ts. */
+import type { GrpcCall, GrpcHandler, OpenGrpcCall } from "../../platform/grpc-call.ts";
 import type { KeyPair } from "../../platform/tls.ts";
 
-/** One message: its bytes, or the pieces in which they lie, in order. */
-export type Message = Buffer | readonly Buffer[];
+export type { CloseReason, Message } from "../../platform/grpc-call.ts";
 
-/** A message in one piece. */
-export function joined(message: Message): Buffer {
-  return message instanceof Uint8Array ? message : Buffer.concat(message);
+/** The method of `envoy.service.ext_proc.v3.ExternalProcessor` that is served. */
+export const PROCESS_PATH = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+
+/** One ext_proc conversation, seen from above. The proxy treats an error by its failure mode. */
+export type ExtProcStream = GrpcCall;
+export type ExtProcHandler = GrpcHandler;
+export type OpenConversation = OpenGrpcCall;
+
+/** What a transport carries at a time. */
+export interface TransportLoad {
+  /** Connections that take new streams: those that the proxy was not told to replace. */
+  readonly connections: number;
+  /** Open streams. */
+  readonly streams: number;
 }
-
-/** One ext_proc conversation, seen from above. */
-export interface ExtProcStream {
-  /**
-   * Sends one message. Its bytes have been copied when this returns. After `end` or `fail`, and once closed, nothing is
-   * sent.
-   */
-  send(message: Message): void;
-  /** Ends the stream with status OK. */
-  end(): void;
-  /** Ends the stream with an error status, which the proxy treats by its failure mode. */
-  fail(message: string): void;
-}
-
-/** Why a stream is over. */
-export type CloseReason = "ended" | "cancelled";
-
-export interface ExtProcHandler {
-  /** A whole message. It lies in a larger buffer, which stays in memory as long as the message is kept: copy instead. */
-  onMessage(message: Buffer): void;
-  /**
-   * The next bytes of a large message, of which `left` more come; the first piece of a message comes after the last one
-   * of another. The bytes are valid during the call only. A transport may give any message whole instead.
-   */
-  onMessagePiece(bytes: Buffer, left: number): void;
-  /** The proxy will send nothing more, and may still read. */
-  onHalfClose(): void;
-  onClose(reason: CloseReason): void;
-}
-
-export type OpenConversation = (stream: ExtProcStream) => ExtProcHandler;
 
 export interface Transport {
   /** The port that is listened on. */
   readonly port: number;
+  load(): TransportLoad;
+  /**
+   * Tells the proxy of one connection to open another in its place, and serves the streams that it has to their end:
+   * the one whose part of the open streams comes closest to `share`, 0 to 1 (`connectionToShed`). Returns false, with
+   * nothing done, unless two connections have streams.
+   */
+  shedConnection(share: number): boolean;
   /**
    * Takes no new connections or streams; resolves when the open ones have ended, or after `graceMs` at the latest, with
    * the number of those that are still open.

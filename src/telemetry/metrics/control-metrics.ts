@@ -72,6 +72,11 @@ export class ControlMetrics {
     this.#tables[shard]?.series.returnInFlight();
   }
 
+  /** Connections of a shard that take new streams, as of half a second ago at most. */
+  connectionsOf(shard: number): number {
+    return this.#series.connections(shard);
+  }
+
   close(): void {
     this.#timer.cancel();
   }

@@ -90,6 +90,8 @@ export interface SharedColumns {
   readonly hitBytes: HistogramColumns;
   readonly streamDuration: HistogramColumns;
   readonly streamsOpen: number;
+  /** Connections that take new streams. */
+  readonly connections: number;
   /** First of the cells of STREAM_CODES. */
   readonly streams: number;
   /** First of the cells of SPAN_OUTCOMES. */
@@ -112,6 +114,7 @@ function sharedColumns(): SharedColumns {
     hitBytes: cells.histogram(prefixHitBytes),
     streamDuration: cells.histogram(streamDuration),
     streamsOpen: cells.take(1),
+    connections: cells.take(1),
     streams: cells.take(STREAM_CODES.length),
     spans: cells.take(SPAN_OUTCOMES.length),
     folded: cells.take(FOLDED_KINDS.length),

@@ -105,6 +105,11 @@ export class SeriesView {
     return sum;
   }
 
+  /** Connections of one shard that take new streams. */
+  connections(shard: number): number {
+    return this.#shards[shard]?.shared[SHARED_COLUMNS.connections] ?? 0;
+  }
+
   /** Spans by what became of them. */
   spans(outcome: SpanOutcome): number {
     return this.shared(SHARED_COLUMNS.spans + SPAN_OUTCOMES.indexOf(outcome));

@@ -106,6 +106,7 @@ export class ShardSeries {
     }
     this.flows.cells.fill(0, 0, this.flows.count * this.flows.width);
     this.shared[SHARED_COLUMNS.streamsOpen] = 0;
+    this.shared[SHARED_COLUMNS.connections] = 0;
   }
 }
 

@@ -6,7 +6,7 @@ import { Client, type ClientReadableStream, credentials, type ServiceError, type
 import { afterEach, describe, expect, it } from "vitest";
 import type { AdminServer } from "../../../src/admin/admin-server.ts";
 import { startHealthServer } from "../../../src/admin/health-server.ts";
-import { WATCHES_MAX } from "../../../src/admin/health-service.ts";
+import { WATCHES_MAX } from "../../../src/admin/health-routes.ts";
 import { HealthState } from "../../../src/admin/health-state.ts";
 import { ConfigError } from "../../../src/base/errors.ts";
 import { healthListOracle, healthRequestOracle, healthResponseOracle } from "../../support/ext-proc-oracle.ts";

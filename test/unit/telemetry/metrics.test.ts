@@ -7,6 +7,7 @@ import { createLogger } from "../../../src/telemetry/logger.ts";
 import { METRICS } from "../../../src/telemetry/metrics/all-metrics.ts";
 import { MetricsPage } from "../../../src/telemetry/metrics/page.ts";
 import { type FleetView, newControlCounters, OWN_METRICS } from "../../../src/telemetry/metrics.ts";
+import { countConnections } from "../../../src/telemetry/series/connection-series.ts";
 import { SeriesView } from "../../../src/telemetry/series/series-view.ts";
 import { SharedCounters } from "../../../src/wasm/counters.ts";
 import { layout } from "../../../src/wasm/layout.ts";
@@ -133,6 +134,29 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_streams_inflight")).toEqual({ "": 4 });
   });
 
+  it("each shard's streams and connections are told apart", async () => {
+    const fleet = fleetOf();
+    fleet.shards[0]?.count(layout.SHARD_COUNTER_STREAMS_OPENED, 5);
+    fleet.shards[1]?.count(layout.SHARD_COUNTER_STREAMS_OPENED, 2);
+    fleet.shards[0]?.count(layout.SHARD_COUNTER_STREAMS_CLOSED, 3);
+    const tables = [shardSeries(), shardSeries()];
+    const clock = new ManualClock();
+    const counting = tables.map((table, shard) => countConnections(table, clock, () => 4 * shard + clock.nowMs()));
+    clock.advance(1_000);
+    for (const timer of counting) timer.cancel();
+    const counters = new SharedCounters(fleet.memory, fleet.kernel);
+    const series = new SeriesView(tables);
+    const control = newControlCounters();
+    const samples = parseSamples(
+      await exposition({ counters, control, fleet: () => FLEET, degraded, pluginFailures, series }),
+    );
+    expect(values(samples, "endpoint_picker_shard_streams_total")).toEqual({ 0: 5, 1: 2 });
+    expect(values(samples, "endpoint_picker_shard_streams_inflight")).toEqual({ 0: 2, 1: 2 });
+    expect(values(samples, "endpoint_picker_shard_connections")).toEqual({ 0: 1_000, 1: 1_004 });
+    tables[1]?.returnInFlight();
+    expect(series.connections(1)).toBe(0);
+  });
+
   it("refusals are counted by error code, in the order of the table of errors", async () => {
     const fleet = fleetOf();
     const codes = Object.keys(ERROR_KINDS);
@@ -180,6 +204,7 @@ describe("metrics", () => {
       shardRestarts: 5,
       indexWriterRestarts: 6,
       tlsHandshakesFailed: 7,
+      connectionsShed: 13,
       adminTurnedAway: { connections: 10, answers: 11, stalled: 12 },
     };
     const { samples } = await scrape(fleetOf(), control);
@@ -188,6 +213,7 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_endpoints_file_reads_total")).toEqual({ success: 8, failure: 9 });
     expect(values(samples, "endpoint_picker_thread_restarts_total")).toEqual({ shard: 5, "index-writer": 6 });
     expect(values(samples, "endpoint_picker_tls_handshakes_failed_total")).toEqual({ "": 7 });
+    expect(values(samples, "endpoint_picker_connections_shed_total")).toEqual({ "": 13 });
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
     const turnedAway = values(samples, "endpoint_picker_admin_turned_away_total");
     expect(turnedAway).toEqual({ connections: 10, answers: 11, stalled: 12 });

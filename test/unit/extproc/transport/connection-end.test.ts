@@ -2,7 +2,12 @@ import { afterEach, assert, describe, expect, it } from "vitest";
 import { systemClock } from "../../../../src/base/clock.ts";
 import { STREAMS_PER_CONNECTION_MAX } from "../../../../src/extproc/transport/connection-end.ts";
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
-import type { CloseReason, Transport } from "../../../../src/extproc/transport/transport.ts";
+import {
+  type CloseReason,
+  type OpenConversation,
+  PROCESS_PATH,
+  type Transport,
+} from "../../../../src/extproc/transport/transport.ts";
 import { createSelfSignedCertificate } from "../../../../src/platform/self-signed-certificate.ts";
 import { encodeTrailersResponse } from "../../../../src/wire/ext-proc/response-encoder.ts";
 import { connectRaw, frames, type RawConnection } from "../../../support/raw-ext-proc.ts";
@@ -32,6 +37,15 @@ const KEY_PAIR = createSelfSignedCertificate(["127.0.0.1"], systemClock);
 async function startTransport({ isSecure, ...options }: { isSecure: boolean; keepAliveMs?: number }) {
   let openCount = 0;
   const closed: CloseReason[] = [];
+  const open: OpenConversation = (stream) => {
+    openCount++;
+    return {
+      onMessage: () => stream.send(encodeTrailersResponse("request")),
+      onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
+      onHalfClose: () => stream.end(),
+      onClose: (reason) => void closed.push(reason),
+    };
+  };
   const transport = await listenGrpcJs({
     host: "127.0.0.1",
     port: 0,
@@ -40,15 +54,7 @@ async function startTransport({ isSecure, ...options }: { isSecure: boolean; kee
     clock: systemClock,
     ...(isSecure && { tls: { keyPair: KEY_PAIR, minVersion: "TLSv1.2" } }),
     ...options,
-    open(stream) {
-      openCount++;
-      return {
-        onMessage: () => stream.send(encodeTrailersResponse("request")),
-        onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
-        onHalfClose: () => stream.end(),
-        onClose: (reason) => void closed.push(reason),
-      };
-    },
+    routes: new Map([[PROCESS_PATH, open]]),
   });
   transports.push(transport);
   return { transport, closed, openCount: () => openCount };

@@ -1,7 +1,12 @@
 import { afterEach, assert, describe, expect, it } from "vitest";
 import { ManualClock, systemClock } from "../../../../src/base/clock.ts";
 import { listenGrpcJs } from "../../../../src/extproc/transport/grpc-js.ts";
-import type { ExtProcStream, Transport } from "../../../../src/extproc/transport/transport.ts";
+import {
+  type ExtProcStream,
+  type OpenConversation,
+  PROCESS_PATH,
+  type Transport,
+} from "../../../../src/extproc/transport/transport.ts";
 import { createSelfSignedCertificate } from "../../../../src/platform/self-signed-certificate.ts";
 import { encodeTrailersResponse } from "../../../../src/wire/ext-proc/response-encoder.ts";
 import { type Conversing, ExtProcClient } from "../../../support/ext-proc-client.ts";
@@ -36,6 +41,15 @@ interface Bed {
 async function startBed(isSecure: boolean): Promise<Bed> {
   const clock = new ManualClock();
   const opened: ExtProcStream[] = [];
+  const open: OpenConversation = (stream) => {
+    opened.push(stream);
+    return {
+      onMessage: () => stream.send(encodeTrailersResponse("request")),
+      onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
+      onHalfClose: () => stream.end(),
+      onClose: () => undefined,
+    };
+  };
   const transport = await listenGrpcJs({
     host: "127.0.0.1",
     port: 0,
@@ -43,15 +57,7 @@ async function startBed(isSecure: boolean): Promise<Bed> {
     messageSizeMax: 65_536,
     clock,
     ...(isSecure && { tls: { keyPair: KEY_PAIR, minVersion: "TLSv1.2" } }),
-    open(stream) {
-      opened.push(stream);
-      return {
-        onMessage: () => stream.send(encodeTrailersResponse("request")),
-        onMessagePiece: () => assert.fail("grpc-js gives messages whole"),
-        onHalfClose: () => stream.end(),
-        onClose: () => undefined,
-      };
-    },
+    routes: new Map([[PROCESS_PATH, open]]),
   });
   transports.push(transport);
   const client = new ExtProcClient(transport.port, { isSecure });

@@ -1,0 +1,104 @@
+/**
+ * Looks at a picker from inside, without a line in the picker: loaded by `node --import` into each of its threads, it
+ * appends a line per tenth of a second to a file of its own thread: what the thread's heap holds, and the longest turn
+ * of its event loop. `readInsideWatch` reads the lines; which thread is a shard shows in that it listens.
+ */
+import { appendFileSync, closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import path from "node:path";
+import { isMainThread, threadId } from "node:worker_threads";
+import { systemClock } from "../../src/base/clock.ts";
+
+export interface InsideLine {
+  readonly role: "control" | "shard" | "other";
+  readonly wallMs: number;
+  readonly heapBytes: number;
+  /** Buffers and memory shared with other threads. */
+  readonly externalBytes: number;
+  /** Longest time since the line before in which the event loop came to nothing else, to a millisecond. */
+  readonly turnMsMax: number;
+  /** Most CPU time that the thread itself spent in such a time, to a millisecond: what others take is not in it. */
+  readonly workMsMax: number;
+}
+
+const PERIOD_MS = 100;
+/** The loop is looked at so often. */
+const LOOK_MS = 1;
+
+/** The argument of Node that loads this file into a program, whose threads then write into the folder. */
+export function insideWatchArguments(folder: string): string[] {
+  const url = new URL(import.meta.url);
+  url.searchParams.set("folder", folder);
+  return ["--import", url.href];
+}
+
+/** What the threads have written so far, thread by thread, oldest line first. */
+export function readInsideWatch(folder: string): InsideLine[] {
+  return readdirSync(folder).flatMap((file) => {
+    const lines = readFileSync(path.join(folder, file), "utf8").split("\n");
+    // Behind the last line end stands nothing, or a line that is being written.
+    return lines.slice(0, -1).map((line) => JSON.parse(line) as InsideLine);
+  });
+}
+
+function watchThread(folder: string): void {
+  const file = path.join(folder, `${threadId}.jsonl`);
+  const loop = watchLoop();
+  const timer = systemClock.setInterval(() => {
+    if (!existsSync(folder)) {
+      loop.end();
+      return timer.cancel();
+    }
+    const { heapUsed, external } = process.memoryUsage();
+    const line: InsideLine = {
+      role: isMainThread ? "control" : roleOfThread(),
+      wallMs: systemClock.wallMs(),
+      heapBytes: heapUsed,
+      externalBytes: external,
+      ...loop.take(),
+    };
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
+  }, PERIOD_MS);
+}
+
+interface LoopWatch {
+  /** The longest since the call before. */
+  take(): Pick<InsideLine, "turnMsMax" | "workMsMax">;
+  end(): void;
+}
+
+/** A timer comes between two turns of the loop; how late it is tells how long one of them took. */
+function watchLoop(): LoopWatch {
+  const schedule = openSync("/proc/thread-self/schedstat", "r");
+  const text = Buffer.alloc(SCHEDULE_SIZE_MAX);
+  /** CPU time of this thread (proc_pid_schedstat): nanoseconds, the first number. */
+  const cpuMs = (): number =>
+    Number.parseInt(text.toString("latin1", 0, readSync(schedule, text, 0, SCHEDULE_SIZE_MAX, 0)), 10) / 1e6;
+  let [seenMs, seenCpuMs] = [systemClock.nowMs(), cpuMs()];
+  let longest = { turnMsMax: 0, workMsMax: 0 };
+  const timer = systemClock.setInterval(() => {
+    const [nowMs, nowCpuMs] = [systemClock.nowMs(), cpuMs()];
+    longest.turnMsMax = Math.max(longest.turnMsMax, nowMs - seenMs - LOOK_MS);
+    longest.workMsMax = Math.max(longest.workMsMax, nowCpuMs - seenCpuMs);
+    [seenMs, seenCpuMs] = [nowMs, nowCpuMs];
+  }, LOOK_MS);
+  return {
+    take() {
+      const taken = longest;
+      longest = { turnMsMax: 0, workMsMax: 0 };
+      return taken;
+    },
+    end() {
+      timer.cancel();
+      closeSync(schedule);
+    },
+  };
+}
+
+const SCHEDULE_SIZE_MAX = 128;
+
+function roleOfThread(): InsideLine["role"] {
+  return process.getActiveResourcesInfo().some((name) => name.startsWith("TCPServer")) ? "shard" : "other";
+}
+
+const folder = new URL(import.meta.url).searchParams.get("folder");
+if (folder !== null) watchThread(folder);
