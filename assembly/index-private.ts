@@ -11,6 +11,8 @@ import { BLOCKS_MAX, INDEX_EVICTED_KEYS, SETS_MAX } from "./layout";
 export const SET_LIMIT: u32 = INDEX_EVICTED_KEYS + BLOCKS_MAX * 8;
 export const SET_QUEUE_FIRST: u32 = SET_LIMIT + 4;
 export const SET_QUEUE_END: u32 = SET_LIMIT + 8;
+/** u64 that nobody reads: what was loaded in advance. */
+export const TOUCHED: u32 = SET_LIMIT + 16;
 /** The bitmap that is being looked for or built. */
 export const SET_DRAFT: u32 = SET_LIMIT + 128;
 

@@ -35,8 +35,15 @@ import {
   LANES_KEYS,
   LANES_LIMIT,
   LANES_RECORDS,
+  LANES_TOUCHED,
   LANES_USED,
 } from "./layout";
+
+/**
+ * Keys whose buckets are loaded together before the first of them is worked on, as in `prefix-index-writer.ts`: lanes
+ * of many MiB are in no cache.
+ */
+const TOUCHED_KEYS: u32 = 16;
 
 /** Readies a private memory, which must be all zero, for `limit` entries and 2^bucketsLog2 buckets. */
 export function lanesInit(limit: u32, bucketsLog2: u32): void {
@@ -53,6 +60,8 @@ export function lanesInit(limit: u32, bucketsLog2: u32): void {
 export function laneMatch(slot: u32, keyCount: u32): u32 {
   let held: u32 = 0;
   for (; held < keyCount; held++) {
+    // The first key tells whether anything is held at all.
+    if (held % TOUCHED_KEYS == 1) touchBuckets(slot, held, min(held + TOUCHED_KEYS, keyCount), true);
     const entry = findEntry(slot, chainKeyAt(held));
     if (entry == 0) break;
     store<u32>(foundAddress(held), entry);
@@ -77,6 +86,7 @@ export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
   const evicted = held > keep ? min(count, held - keep) : 0;
   for (let i: u32 = 0; i < evicted; i++) {
     const entry = load<u32>(lane + LANE_OLDEST);
+    if (i % TOUCHED_KEYS == 0) touchOldest(slot, entry, min(TOUCHED_KEYS, evicted - i));
     const key = load<u64>(entryAddress(entry) + LANE_ENTRY_KEY);
     store<u64>(((<usize>i) << 3) + LANES_EVICTED, key);
     unlink(slot, entry);
@@ -93,6 +103,7 @@ export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
 export function laneInsert(slot: u32, held: u32, count: u32): void {
   let newer: u32 = held == 0 ? 0 : load<u32>(foundAddress(held - 1));
   for (let i = held; i < held + count; i++) {
+    if ((i - held) % TOUCHED_KEYS == 0) touchBuckets(slot, i, min(i + TOUCHED_KEYS, held + count), false);
     const entry = takeEntry();
     const key = chainKeyAt(i);
     const at = entryAddress(entry);
@@ -117,6 +128,29 @@ export function laneFullest(): u32 {
     fullest = slot;
   }
   return fullest;
+}
+
+/** Has the buckets of keys from … to − 1 of the chain in the cache, and the first entry of each if that is asked. */
+function touchBuckets(slot: u32, from: u32, to: u32, withEntries: bool): void {
+  let sum: u64 = 0;
+  for (let i = from; i < to; i++) {
+    const entry = load<u32>(bucketAddress(slot, chainKeyAt(i)));
+    sum ^= <u64>entry;
+    if (withEntries) sum ^= load<u64>(entryAddress(entry) + LANE_ENTRY_KEY);
+  }
+  // What is loaded must be of use, or the compiler leaves it out.
+  store<u64>(LANES_TOUCHED, sum);
+}
+
+/** The same of the lane's oldest blocks, from `entry` on. */
+function touchOldest(slot: u32, entry: u32, count: u32): void {
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = entryAddress(entry);
+    sum ^= <u64>load<u32>(bucketAddress(slot, load<u64>(at + LANE_ENTRY_KEY)));
+    entry = load<u32>(at + LANE_ENTRY_NEWER);
+  }
+  store<u64>(LANES_TOUCHED, sum);
 }
 
 /** Entry of a key in a slot's lane, 0 when it is not held (M17). */

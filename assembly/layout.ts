@@ -14,7 +14,7 @@
  * (`planMemory`), and their bases stand in the header.
  */
 
-export const LAYOUT_VERSION: u32 = 3;
+export const LAYOUT_VERSION: u32 = 4;
 
 // ── Capacities ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,12 +222,14 @@ export const PICKER_CUSTOM: u32 = 4;
 
 // ── Endpoint columns ─────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the control thread inside an odd/even version (M2). One value per slot; unknown numbers are NaN.
-//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present) │ 8 fleet u32
+//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present) │ 8 fleet u32 │ 12 clears u32
 export const ENDPOINTS: u32 = POLICIES + POLICIES_MAX * POLICY_STRIDE;
 export const ENDPOINTS_VERSION: u32 = 0;
 export const ENDPOINTS_SLOT_COUNT: u32 = 4;
 /** Raised when an endpoint is added or removed, so that what is derived from addresses can be kept until then. */
 export const ENDPOINTS_FLEET: u32 = 8;
+/** Raised after each change of COLUMN_CLEAR_REQUEST: the index writer looks through that column only then. Atomic. */
+export const ENDPOINTS_CLEARS: u32 = 12;
 /** u32 per slot: ENDPOINT_PRESENT | ENDPOINT_REACHABLE | ENDPOINT_BACKED_OFF. */
 export const COLUMN_STATE: u32 = ENDPOINTS + 64;
 /** u32 per slot, raised each time the slot is given to a new endpoint. */
@@ -434,6 +436,8 @@ export const SHARD_COUNTER_COMPLETION_TOKENS: u32 = 23;
 export const SHARD_COUNTER_RESPONSE_EVENTS: u32 = 24;
 /** Requests that are over: this number plus the position of the cause in `EXCHANGE_CAUSES`. */
 export const SHARD_COUNTER_FINISHED: u32 = 25;
+/** Times that a shard had no slab left for bytes that wait. */
+export const SHARD_COUNTER_SLABS_EXHAUSTED: u32 = 31;
 /** Refusals: this number plus the position of the error code in the table of `base/errors.ts`. */
 export const SHARD_COUNTER_REFUSED: u32 = 32;
 
@@ -776,6 +780,8 @@ export const LANES_USED: u32 = LANES + 12;
 export const LANES_FIRST_FREE: u32 = LANES + 16;
 /** Base of the entries, which follow the buckets. */
 export const LANES_ENTRIES: u32 = LANES + 20;
+/** u64 that nobody reads: what was loaded in advance. */
+export const LANES_TOUCHED: u32 = LANES + 24;
 export const LANES_RECORDS: u32 = LANES + 4096;
 export const LANE_STRIDE: u32 = 16;
 export const LANE_NEWEST: u32 = 0;

@@ -13,6 +13,7 @@
  */
 import { refWith, refWithout, releaseRef, retainRef } from "./holder-refs";
 import { addToIndexCounter, resetSets } from "./holder-sets";
+import { TOUCHED } from "./index-private";
 import {
   COLUMN_CLEAR_REQUEST,
   ENDPOINTS_MAX,
@@ -32,6 +33,13 @@ import {
 } from "./layout";
 import { keyTable, keyTableMask, keyTableVersions, shardBase, shardCount } from "./memory";
 import { storedKey } from "./prefix-index";
+
+/**
+ * Keys whose home slots are loaded together before the first of them is worked on: a table of many MiB is in no cache,
+ * and a processor waits for some ten loads no longer than for one, but does not begin a load before an atomic store.
+ */
+const TOUCHED_KEYS: u32 = 16;
+const CACHE_LINE_SIZE: usize = 64;
 
 /**
  * Empties the index, whatever state a dead writer has left, and skips what the rings hold. Safe under readers: keys go
@@ -67,6 +75,7 @@ export function storeBlocks(slot: u32, keys: usize, count: u32): u32 {
   let lastResult: u32 = 0;
   let stored: u32 = 0;
   for (; stored < count; stored++) {
+    if (stored % TOUCHED_KEYS == 0) touchHomes(keys, stored, min(stored + TOUCHED_KEYS, count));
     const key = storedKey(load<u64>(keys + ((<usize>stored) << 3)));
     const at = findSlot(key);
     if (load<u64>(at) == key) {
@@ -96,6 +105,7 @@ export function removeBlocks(slot: u32, keys: usize, count: u32): u32 {
   let lastResult: u32 = 0;
   let removed: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
+    if (i % TOUCHED_KEYS == 0) touchHomes(keys, i, min(i + TOUCHED_KEYS, count));
     const key = storedKey(load<u64>(keys + ((<usize>i) << 3)));
     const at = findSlot(key);
     if (load<u64>(at) != key) continue;
@@ -130,6 +140,20 @@ export function nextClearRequest(from: u32): u32 {
     if (atomic.load<u32>(column + COLUMN_CLEAR_REQUEST) != load<u32>(column + INDEX + INDEX_CLEARED)) return slot;
   }
   return ENDPOINTS_MAX;
+}
+
+/** Has the home slots of keys from … to − 1 in the cache, with those behind them, where probes and deletions go on. */
+function touchHomes(keys: usize, from: u32, to: u32): void {
+  const table = keyTable();
+  const mask = keyTableMask();
+  let sum: u64 = 0;
+  for (let i = from; i < to; i++) {
+    const home = load<u64>(keys + ((<usize>i) << 3)) & mask;
+    const slot = table + <usize>home * INDEX_SLOT_SIZE;
+    sum ^= load<u64>(slot) ^ load<u64>(slot, CACHE_LINE_SIZE);
+  }
+  // What is loaded must be of use, or the compiler leaves it out.
+  store<u64>(TOUCHED, sum);
 }
 
 /**

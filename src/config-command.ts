@@ -11,6 +11,7 @@ import { showConfig } from "./config/show.ts";
 import { BUILTIN_REGISTRY, loadConfiguration } from "./configuration.ts";
 import { located, scrapePlanOf } from "./configured-parts.ts";
 import type { PluginRegistry } from "./framework/registry.ts";
+import { responseLosses } from "./response-losses.ts";
 import { compilePolicy, PROGRAM_ONLY } from "./scheduling/policy.ts";
 
 const USAGE = `Usage: epp config check <file>            says whether a configuration can be used
@@ -106,6 +107,7 @@ async function loadChecked(source: ConfigSource, flags: CommandFlags): Promise<L
   located(loaded, () => {
     const policy = compilePolicy(loaded.config, loaded.registry, { ...PROGRAM_ONLY, onWarning });
     const flagsOfScraping = { intervalMs: SCRAPE_INTERVAL_MS, staleMs: METRICS_STALE_MS, backsOff: true };
+    warnings.push(...responseLosses(policy));
     warnings.push(...scrapePlanOf(loaded.config, policy, flagsOfScraping).notes);
   });
   return { ...loaded, warnings };

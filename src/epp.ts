@@ -7,6 +7,7 @@ import type { AdminServer } from "./admin/admin-server.ts";
 import { startHealthServer } from "./admin/health-server.ts";
 import { HealthState } from "./admin/health-state.ts";
 import type { Phase } from "./admin/pages/health.ts";
+import { balanceShards } from "./balance-shards.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
 import { BLOCKS_PER_ENDPOINT_MAX, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
@@ -23,23 +24,23 @@ import { formatPluginStates } from "./framework/plugin-states.ts";
 import { startIndexWriter } from "./index-writer-thread.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
+import { responseLosses } from "./response-losses.ts";
 import { ShardReportsTaker } from "./shard-reports.ts";
-import { Balancer } from "./shards/balancer.ts";
+import type { Balancer } from "./shards/balancer.ts";
 import type { ShardResult } from "./shards/messages.ts";
 import { listeningShards, ShardPool } from "./shards/pool.ts";
 import { loadServingCertificate, type SecureServing } from "./shards/serving-certificate.ts";
+import { newControlCounters } from "./telemetry/control-counters.ts";
 import { HealthDetails } from "./telemetry/health-details.ts";
 import { type LogLosses, reportLogLosses } from "./telemetry/log-losses.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { ControlMetrics } from "./telemetry/metrics/control-metrics.ts";
-import { newControlCounters } from "./telemetry/metrics.ts";
 import type { TracingSettings } from "./telemetry/tracing/settings.ts";
 import { SharedCounters } from "./wasm/counters.ts";
 import { EndpointColumns } from "./wasm/endpoint-columns.ts";
 import { EndpointNames } from "./wasm/endpoint-names.ts";
 import { IndexControl } from "./wasm/index-control.ts";
 import { instantiateKernel } from "./wasm/kernel.ts";
-import { layout } from "./wasm/layout.ts";
 import { NameTable } from "./wasm/name-table.ts";
 import { createSharedMemory } from "./wasm/regions.ts";
 import { warmUpKernel } from "./wasm/warm-up.ts";
@@ -206,6 +207,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
       }),
     };
   });
+  for (const loss of responseLosses(policy)) logger.warn(loss);
   endpoints.onFleetChanged({
     onAdding: (slot, { labels }) => policies.onEndpointAdding({ slot, labels }),
     onChanged: () => policies.onFleetChanged(),
@@ -353,16 +355,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     },
   });
   started.shards = shards;
-  const balancer = new Balancer({
-    clock,
-    logger,
-    shardCount,
-    isListening: (shard) => shards.isListening(shard),
-    connections: (shard) => metering.connectionsOf(shard),
-    streamsBegun: (shard) => counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED),
-    tell: (shard, message) => shards.tellOne(shard, message),
-    onCounted: () => control.connectionsShed++,
-  });
+  const balancer = balanceShards({ clock, logger, shards, counters, metering, control });
   started.balancer = balancer;
   closers.push(async () => balancer.close());
   const threadWatch = watchThreads({ clock, degraded, shards, indexWriter });

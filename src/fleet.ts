@@ -12,7 +12,7 @@ import { FleetWatch, type FleetWatchOptions } from "./endpoints/fleet-watch.ts";
 import type { EndpointSpec } from "./framework/endpoint.ts";
 import type { ScrapePlan } from "./scrape/scrape-plan.ts";
 import { Scraper } from "./scrape/scraper.ts";
-import type { ControlCounters } from "./telemetry/metrics.ts";
+import type { ControlCounters } from "./telemetry/control-counters.ts";
 import { ExpositionScanner } from "./wasm/exposition-scanner.ts";
 
 /** Time between two looks for values that are stale. */

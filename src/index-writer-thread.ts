@@ -13,9 +13,9 @@ import { INDEX_HOLDINGS_MAX, INDEX_LEARNING_MS } from "./config/defaults.ts";
 import type { IndexWriterTask } from "./index-writer.ts";
 import { type QueriedThread, RemoteThread } from "./platform/thread-queries.ts";
 import { supervise } from "./shards/supervise.ts";
+import type { ControlCounters } from "./telemetry/control-counters.ts";
 import type { HealthDetails } from "./telemetry/health-details.ts";
 import type { Logger } from "./telemetry/logger.ts";
-import type { ControlCounters } from "./telemetry/metrics.ts";
 import type { IndexControl } from "./wasm/index-control.ts";
 
 export interface RunningIndexWriter {

@@ -105,12 +105,13 @@ export class PolicyControl {
     this.#publisher.checkRoom(compiled);
     this.#autoTune.setShape(compiled.prefixCache, this.#cacheReports());
     const version = this.#publisher.propose(compiled, { ...this.#autoTune.tuning, targetsMax });
-    const { plugins, schedulingProfiles, saturationDetector, parsers } = config;
+    const { plugins, schedulingProfiles, saturationDetector, parsers, responseBody } = config;
     const source: PolicyConfig = {
       plugins,
       schedulingProfiles,
       ...(saturationDetector !== undefined && { saturationDetector }),
       ...(parsers !== undefined && { parsers }),
+      ...(responseBody !== undefined && { responseBody }),
     };
     this.#sources.set(version, { config: source, modules: moduleFilesOf(plugins, registry) });
     this.#publisher.advance();

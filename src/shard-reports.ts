@@ -6,9 +6,9 @@ import { formatDecision } from "./admin/decision-log.ts";
 import type { EndpointRegistry } from "./endpoints/registry.ts";
 import type { PolicyControl } from "./policy-control.ts";
 import type { FromShard } from "./shards/messages.ts";
+import type { ControlCounters } from "./telemetry/control-counters.ts";
 import { type DegradationReporter, ShardReports } from "./telemetry/health-details.ts";
 import type { Logger } from "./telemetry/logger.ts";
-import type { ControlCounters } from "./telemetry/metrics.ts";
 import { OutcomeLog } from "./telemetry/outcome-log.ts";
 import type { NameTable } from "./wasm/name-table.ts";
 

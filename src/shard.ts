@@ -10,6 +10,7 @@ import { ERROR_KINDS, type ErrorCode, messageOf } from "./base/errors.ts";
 import { Prng } from "./base/prng.ts";
 import { randomUuid } from "./base/uuid.ts";
 import { BUILTIN_PLUGINS } from "./builtins.ts";
+import { SHARD_SLABS_MAX } from "./config/defaults.ts";
 import type { FinishRecord } from "./director/context.ts";
 import { DecisionQueue } from "./director/decision-queue.ts";
 import { Director } from "./director/director.ts";
@@ -17,6 +18,7 @@ import { outcomeOf } from "./director/outcome.ts";
 import { Conversation, type ConversationContext } from "./extproc/conversation.ts";
 import { countStreams } from "./extproc/counted-streams.ts";
 import { RequestHeaderReader } from "./extproc/request-headers.ts";
+import { SLAB_SIZE, SlabPool } from "./extproc/slab-pool.ts";
 import { listenDirect } from "./extproc/transport/direct/direct.ts";
 import { listenGrpcJs } from "./extproc/transport/grpc-js.ts";
 import { type OpenConversation, PROCESS_PATH, type Transport } from "./extproc/transport/transport.ts";
@@ -29,7 +31,9 @@ import { HandshakeReports } from "./shards/handshake-reports.ts";
 import type { FromShard, ShardResult, ShardTask, ToShard } from "./shards/messages.ts";
 import { PluginReports } from "./shards/plugin-reports.ts";
 import { PolicyLoader } from "./shards/policy-loader.ts";
+import { ProxyWatch } from "./shards/proxy-watch.ts";
 import { ShardState } from "./shards/shard-state.ts";
+import { SlabReports } from "./shards/slab-reports.ts";
 import { EXCHANGE_CAUSES } from "./telemetry/metrics.ts";
 import { OutcomeSampler } from "./telemetry/outcome-sampler.ts";
 import type { RequestMetrics } from "./telemetry/request-metrics.ts";
@@ -80,7 +84,9 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const counted = new RequestSeries(series, systemClock);
   const tracing = task.tracing && (await traceRequests(counted, task.tracing, tracingHooks(series)));
   const metrics = tracing?.metrics ?? counted;
-  const context = conversationContext(task, { memory, metrics, prng, state, send });
+  const slabReports = new SlabReports({ clock: systemClock, send, size: SHARD_SLABS_MAX * SLAB_SIZE });
+  const slabs = slabPool(memory, slabReports);
+  const context = conversationContext(task, { memory, slabs, metrics, prng, state, send });
   const open: OpenConversation = (stream) => new Conversation(stream, context);
   const streams = new StreamSeries(series, systemClock);
   const pluginStates = (): string => formatPluginStates(state.policies.active.compiled.plugins);
@@ -115,6 +121,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   countingConnections.cancel();
   handshakes.close();
   reports.close();
+  slabReports.close();
   await tracing?.close();
   task.control.close();
   return { streamsCut };
@@ -124,13 +131,14 @@ function conversationContext(
   task: ShardTask,
   shard: {
     readonly memory: ShardMemory;
+    readonly slabs: SlabPool;
     readonly metrics: RequestMetrics;
     readonly prng: Prng;
     readonly state: ShardState;
     readonly send: (message: FromShard) => void;
   },
 ): ConversationContext {
-  const { memory, metrics, prng, state, send } = shard;
+  const { memory, slabs, metrics, prng, state, send } = shard;
   const decisions = new DecisionQueue({
     memory,
     clock: systemClock,
@@ -164,6 +172,7 @@ function conversationContext(
     director,
     headers: new RequestHeaderReader(),
     newRequestId: () => randomUuid(requestIds),
+    slabs,
     onRefusal({ code, message }) {
       memory.count(layout.SHARD_COUNTER_REFUSED + errorCodes.indexOf(code));
       if (task.reportDecisions) send({ kind: "refusal", code, message });
@@ -175,9 +184,20 @@ function conversationContext(
     honoursSubsetHint: task.honoursSubsetHint,
     onRewriteSkipped: () => memory.count(layout.SHARD_COUNTER_REWRITES_SKIPPED),
     onServedElsewhere: () => memory.count(layout.SHARD_COUNTER_SERVED_ELSEWHERE),
+    proxyReports: new ProxyWatch(systemClock, send),
     onStreamOpened: () => memory.count(layout.SHARD_COUNTER_STREAMS_OPENED),
     onStreamClosed: () => memory.count(layout.SHARD_COUNTER_STREAMS_CLOSED),
   };
+}
+
+function slabPool(memory: ShardMemory, reports: SlabReports): SlabPool {
+  return new SlabPool({
+    slabsMax: SHARD_SLABS_MAX,
+    onExhausted() {
+      memory.count(layout.SHARD_COUNTER_SLABS_EXHAUSTED);
+      reports.onExhausted();
+    },
+  });
 }
 
 function outcomeSampler(send: (message: FromShard) => void): OutcomeSampler {

@@ -11,7 +11,7 @@
 import { ConfigError } from "../base/errors.ts";
 import type { EndpointPickerConfig, FeatureGates } from "./config.ts";
 import { readDataLayer } from "./data-layer.ts";
-import { DEFAULT_TYPES, PARSER_TYPES_DEFAULT } from "./defaults.ts";
+import { DEFAULT_TYPES, PARSER_TYPES_DEFAULT, RESPONSE_BODY_DEFAULT } from "./defaults.ts";
 import { readFlowControl } from "./flow-control.ts";
 import { type Finding, type InstanceOptions, InstanceTable } from "./instance-table.ts";
 import { addMissingProducers } from "./producers.ts";
@@ -53,8 +53,9 @@ export function completeConfig(document: ConfigDocument, options: InstanceOption
   addMissingProducers(table);
   if (table.faults.length > 0) throw new ConfigFindings(table.faults);
   const { all: plugins, warnings } = table;
-  const config = { featureGates, plugins, schedulingProfiles, saturationDetector, parsers, dataLayer, flowControl };
-  return { config, warnings };
+  const responseBody = document.requestHandler?.responseBody ?? RESPONSE_BODY_DEFAULT;
+  const scheduling = { plugins, schedulingProfiles, saturationDetector };
+  return { config: { featureGates, ...scheduling, parsers, responseBody, dataLayer, flowControl }, warnings };
 }
 
 function readParsers(table: InstanceTable, { requestHandler, parser }: ConfigDocument): string[] {

@@ -41,12 +41,17 @@ export interface SchedulingConfig {
   readonly schedulingProfiles: readonly SchedulingProfile[];
 }
 
+/** Whether bodies of responses are looked at, or proxies are asked not to show them. */
+export const RESPONSE_BODY_HANDLINGS = ["observe", "skip"] as const;
+export type ResponseBodyHandling = (typeof RESPONSE_BODY_HANDLINGS)[number];
+
 export interface EndpointPickerConfig extends SchedulingConfig {
   readonly featureGates: FeatureGates;
   /** Name of the plugin that judges how full the pool is. */
   readonly saturationDetector: string;
   /** Names of parser plugins, in order. */
   readonly parsers: readonly string[];
+  readonly responseBody: ResponseBodyHandling;
   readonly dataLayer: DataLayerConfig;
   readonly flowControl: FlowControlConfig;
 }

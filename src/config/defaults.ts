@@ -1,4 +1,5 @@
 /** Every default, once, with its reason. */
+import type { ResponseBodyHandling } from "./config.ts";
 import type { ConfigDocument } from "./schema.ts";
 
 /**
@@ -42,12 +43,21 @@ export const PARSER_TYPES_DEFAULT: readonly string[] = [
   "passthrough-parser",
 ];
 
+/** Bodies of responses are looked at: tokens, time to first token and time between tokens are known from nothing else. */
+export const RESPONSE_BODY_DEFAULT: ResponseBodyHandling = "observe";
+
 /** How long a request may wait for a place: the Go picker's `defaultRequestTTL`. */
 export const REQUEST_TTL_MS = 60_000;
 
 /** What the waiting requests of one priority may take: the Go picker's bounds. */
 export const BAND_BYTES_MAX = 1_000_000_000;
 export const BAND_REQUESTS_MAX = 5_000;
+
+/**
+ * Slabs of 16 KiB for bodies on each shard: 640 MiB, of which only what was ever used at once is in memory. 1,000
+ * bodies of 450 KB, as many as a proxy may have open, take 28,000; the rest is for others that arrive meanwhile.
+ */
+export const SHARD_SLABS_MAX = 40_960;
 
 /** Weight of a scorer without one: as in the Go picker. */
 export const SCORER_WEIGHT_DEFAULT = 1;

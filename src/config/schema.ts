@@ -6,6 +6,7 @@ import { z } from "zod";
 import { TIMER_DELAY_MS_MAX } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { parseQuantity } from "../base/quantity.ts";
+import { RESPONSE_BODY_HANDLINGS, type ResponseBodyHandling } from "./config.ts";
 
 export const API_VERSION = "llm-d.ai/v1alpha1";
 /** Accepted with a warning. */
@@ -63,6 +64,12 @@ export interface ProfileDocument {
   readonly plugins?: readonly (ReferenceDocument & { readonly weight?: number | undefined })[] | null | undefined;
 }
 
+export interface RequestHandlerDocument {
+  readonly parsers?: readonly ReferenceDocument[] | null | undefined;
+  /** Not the Go picker's. */
+  readonly responseBody?: ResponseBodyHandling | undefined;
+}
+
 /** A document that fits the schema. */
 export interface ConfigDocument {
   readonly apiVersion?: string | undefined;
@@ -72,7 +79,7 @@ export interface ConfigDocument {
   readonly schedulingProfiles?: readonly ProfileDocument[] | null | undefined;
   readonly dataLayer?: DataLayerDocument | null | undefined;
   readonly flowControl?: FlowControlDocument | null | undefined;
-  readonly requestHandler?: { readonly parsers?: readonly ReferenceDocument[] | null | undefined } | null | undefined;
+  readonly requestHandler?: RequestHandlerDocument | null | undefined;
   readonly saturationDetector?: ReferenceDocument | null | undefined;
   readonly parser?: ReferenceDocument | null | undefined;
 }
@@ -156,6 +163,13 @@ const dataLayerSchema = z.strictObject({
   crossReplicaSyncInterval: duration.optional(),
 });
 
+const requestHandlerSchema = z.strictObject({
+  parsers: list(reference).nullish(),
+  responseBody: z
+    .enum(RESPONSE_BODY_HANDLINGS, { error: `must be ${RESPONSE_BODY_HANDLINGS.join(" or ")}` })
+    .optional(),
+});
+
 export const documentSchema: z.ZodType<ConfigDocument> = z.strictObject(
   {
     apiVersion: z.enum([API_VERSION, API_VERSION_DEPRECATED], { error: `must be ${API_VERSION}` }).optional(),
@@ -165,7 +179,7 @@ export const documentSchema: z.ZodType<ConfigDocument> = z.strictObject(
     schedulingProfiles: list(profileSchema).nullish(),
     dataLayer: dataLayerSchema.nullish(),
     flowControl: flowControlSchema.nullish(),
-    requestHandler: z.strictObject({ parsers: list(reference).nullish() }).nullish(),
+    requestHandler: requestHandlerSchema.nullish(),
     saturationDetector: reference.nullish(),
     parser: reference.nullish(),
   },

@@ -6,7 +6,13 @@ import { Document, isMap, isScalar, type Node, Pair } from "yaml";
 import { z } from "zod";
 import { formatDuration } from "../base/duration.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
-import type { EndpointPickerConfig, Origin, PluginInstance, PriorityBandConfig } from "./config.ts";
+import type {
+  EndpointPickerConfig,
+  Origin,
+  PluginInstance,
+  PriorityBandConfig,
+  ResponseBodyHandling,
+} from "./config.ts";
 import { API_VERSION, KIND } from "./schema.ts";
 
 /** The document as YAML with comments, or as JSON without. */
@@ -16,6 +22,7 @@ export function showConfig(config: EndpointPickerConfig, registry: PluginRegistr
   const document = new Document(plain);
   commentOrigins(document, config);
   commentParameters(document, config, registry);
+  commentResponseBody(document, config);
   return document.toString({ lineWidth: 120 });
 }
 
@@ -34,7 +41,10 @@ function explicitDocument(config: EndpointPickerConfig, registry: PluginRegistry
       name,
       plugins: entries.map(({ pluginRef, weight }) => ({ pluginRef, ...(weight !== undefined && { weight }) })),
     })),
-    requestHandler: { parsers: config.parsers.map((pluginRef) => ({ pluginRef })) },
+    requestHandler: {
+      parsers: config.parsers.map((pluginRef) => ({ pluginRef })),
+      responseBody: config.responseBody,
+    },
     dataLayer: {
       injectDefaults: false,
       sources: dataLayer.sources.map(({ pluginRef, extractors }) => ({
@@ -108,6 +118,19 @@ function commentOrigins(document: Document, { plugins, schedulingProfiles, dataL
   }
   for (const [index, { origin }] of dataLayer.sources.entries()) comment(["dataLayer", "sources", index], origin);
 }
+
+function commentResponseBody(document: Document, { responseBody }: EndpointPickerConfig): void {
+  const section = document.get("requestHandler", true);
+  if (!isMap(section)) return;
+  for (const { key } of section.items) {
+    if (isScalar(key) && key.value === "responseBody") key.commentBefore = ` ${RESPONSE_BODY_COMMENTS[responseBody]}`;
+  }
+}
+
+const RESPONSE_BODY_COMMENTS: Readonly<Record<ResponseBodyHandling, string>> = {
+  observe: "observe, the default, or skip: tokens, and times to and between them, are known from bodies alone",
+  skip: "observe, the default, or skip: bodies are not looked at; docs/proxies.md says what is lost",
+};
 
 /** Says of each parameter what it is, and that it is a default where it is one. */
 function commentParameters(document: Document, { plugins }: EndpointPickerConfig, registry: PluginRegistry): void {

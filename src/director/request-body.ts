@@ -40,8 +40,9 @@ export class RequestBody {
   readonly #options: BodyOptions;
   #window: number | undefined;
   #size = 0;
-  /** The body so far, where it is read once it is whole. */
-  #pieces: Buffer[] = [];
+  /** The body so far, where it is read once it is whole and came in several pieces: a copy, in its first bytes. */
+  #gathered: Buffer = NO_BYTES;
+  #gatheredSize = 0;
   /** The proxy showed only the beginning of the body; the decision is made on that. */
   #isCut = false;
   /** As a user's parser found it. */
@@ -125,7 +126,8 @@ export class RequestBody {
 
   /** Returns the window. Does nothing when there is none. */
   release(): void {
-    this.#pieces = [];
+    this.#gathered = NO_BYTES;
+    this.#gatheredSize = 0;
     if (this.#window === undefined) return;
     this.#options.memory.releaseWindow(this.#window);
     this.#window = undefined;
@@ -145,13 +147,18 @@ export class RequestBody {
     return this.#isCut ? undefined : refuseBody({ ...fault, offset: start + fault.offset });
   }
 
-  /** Keeps the body until it is whole, then reads it. */
+  /** Keeps the body until it is whole, then reads it. What `read` gets may be used during the call only. */
   #gather(bytes: Buffer, place: BodyPlace, read: (body: Buffer) => EppError | undefined): EppError | undefined {
-    this.#pieces.push(bytes);
-    if (place === "more") return undefined;
-    const body = this.#pieces.length === 1 ? bytes : Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    return read(body);
+    if (place !== "more" && this.#gatheredSize === 0) return read(bytes);
+    const size = this.#gatheredSize + bytes.length;
+    if (size > this.#gathered.length) {
+      const larger = Buffer.allocUnsafe(Math.min(2 * size, this.#options.limits.requestBodySizeMax));
+      larger.set(this.#gathered.subarray(0, this.#gatheredSize));
+      this.#gathered = larger;
+    }
+    this.#gathered.set(bytes, this.#gatheredSize);
+    this.#gatheredSize = size;
+    return place === "more" ? undefined : read(this.#gathered.subarray(0, size));
   }
 
   #scanFramed(body: Buffer, place: BodyPlace, findPrompt: PromptFinder): EppError | undefined {
@@ -206,3 +213,5 @@ export class RequestBody {
     return undefined;
   }
 }
+
+const NO_BYTES: Buffer = Buffer.alloc(0);

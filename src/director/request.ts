@@ -143,6 +143,14 @@ export class InferenceRequest {
     return this.#response;
   }
 
+  /**
+   * The response's body is to be looked at. Where the configuration skips bodies it is only for the name of its model,
+   * which has to be put back.
+   */
+  get wantsResponseBody(): boolean {
+    return this.#policy.compiled.responseBody === "observe" || this.#body.edit !== undefined;
+  }
+
   /** The body asks for a streamed response. */
   get asksForStream(): boolean {
     return this.#body.isStream;
@@ -184,13 +192,16 @@ export class InferenceRequest {
     const isDone = response?.isComplete === true || (stateBefore === "routed" && this.#skipsResponse);
     const cause = causeOf(stateBefore, isDone, isCancelled);
     const usage = response?.usage;
+    const isUnseen = response?.isUnseen === true;
+    // The end of the stream is all that is seen of the end of such a response.
+    if (isUnseen) this.meter?.onResponseChunk(0);
     this.#plugins?.onEnd({
       cause,
       promptTokens: usage?.promptTokens,
       completionTokens: usage?.completionTokens,
     });
     const { onFinished, clock } = this.#context;
-    this.meter?.onClosed({ isComplete: response?.isComplete === true, usage });
+    this.meter?.onClosed({ isComplete: response?.isComplete === true, isUnseen, usage });
     onFinished({
       cause,
       requestId: this.#options.requestId,

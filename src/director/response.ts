@@ -24,7 +24,9 @@ export interface ResponseFacts {
   /** When the first byte of the body came, on the clock; undefined when none did. */
   readonly firstByteAtMs: number | undefined;
   readonly usage: Usage | undefined;
-  /** The body came to its end. */
+  /** The proxy does not show the body, or nobody looks at it: nothing is known but status and times. */
+  readonly isUnseen: boolean;
+  /** The body came to its end. An unseen one ends with its stream, whatever ended that. */
   readonly isComplete: boolean;
 }
 
@@ -38,6 +40,7 @@ export class ResponseObserver {
   #isReadable = true;
   #bodySize = 0;
   #firstByteAtMs: number | undefined;
+  #isUnseen = false;
   #isComplete = false;
 
   constructor(options: {
@@ -60,6 +63,11 @@ export class ResponseObserver {
     this.#isReadable = contentEncoding === "" || contentEncoding === "identity";
     this.#isComplete = endOfStream;
     return this.#restorer !== undefined && this.#isReadable;
+  }
+
+  /** The body will not be seen. */
+  onBodyUnseen(): void {
+    this.#isUnseen = true;
   }
 
   /** The bytes to send on instead of these; undefined when they pass as they are. */
@@ -88,7 +96,8 @@ export class ResponseObserver {
       eventCount: this.#events.count,
       firstByteAtMs: this.#firstByteAtMs,
       usage: this.#bodySize === 0 ? undefined : this.#usage?.read(this.#isEventStream),
-      isComplete: this.#isComplete,
+      isUnseen: this.#isUnseen,
+      isComplete: this.#isComplete || this.#isUnseen,
     };
   }
 }

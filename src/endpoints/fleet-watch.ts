@@ -4,9 +4,9 @@
  * cannot be had may still serve.
  */
 import { type AdapterMetrics, type EndpointMetrics, hostPort } from "../framework/endpoint.ts";
+import type { ControlCounters } from "../telemetry/control-counters.ts";
 import type { DegradationReporter } from "../telemetry/health-details.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ControlCounters } from "../telemetry/metrics.ts";
 import type { ScrapedColumns } from "../wasm/endpoint-columns.ts";
 import { reportFleet, reportStale } from "./fleet-health.ts";
 import type { Endpoint, EndpointRegistry } from "./registry.ts";

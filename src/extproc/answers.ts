@@ -9,6 +9,7 @@ import {
   encodeHeadersResponse,
   encodeImmediateResponse,
   type HeaderSetting,
+  type ProcessingMode,
 } from "../wire/ext-proc/response-encoder.ts";
 import type { StructObject } from "../wire/ext-proc/struct.ts";
 import {
@@ -91,6 +92,11 @@ export function encodeResponseHeaders(mayChangeSize: boolean, changes: readonly 
     "response",
     mayChangeSize ? { setHeaders, removeHeaders: WITHOUT_LENGTH } : { setHeaders },
   );
+}
+
+/** The same for a body that is not to be shown. */
+export function encodeUnseenResponseHeaders(changes: readonly HeaderChange[], modeOverride: ProcessingMode): Buffer {
+  return encodeHeadersResponse("response", { setHeaders: [...PASSED, ...changes], modeOverride });
 }
 
 /** Ends the exchange with the error's status; the body's form is the Go picker's. */

@@ -17,13 +17,23 @@ export type BodyMode = "full-duplex" | "buffered" | "buffered-partial" | "stream
 export interface BodyModes {
   readonly request: BodyMode;
   readonly response: BodyMode;
+  /** The request's mode as the proxy said it: a `BODY_SEND_MODE` value, or a newer one. */
+  readonly requestSendMode: number;
 }
 
-export const BODY_MODES_DEFAULT: BodyModes = { request: "full-duplex", response: "full-duplex" };
+export const BODY_MODES_DEFAULT: BodyModes = {
+  request: "full-duplex",
+  response: "full-duplex",
+  requestSendMode: BODY_SEND_MODE.fullDuplexStreamed,
+};
 
 export function readBodyModes(config: ProtocolConfig | undefined): BodyModes {
   if (config === undefined) return BODY_MODES_DEFAULT;
-  return { request: bodyMode(config.requestBodyMode), response: bodyMode(config.responseBodyMode) };
+  return {
+    request: bodyMode(config.requestBodyMode),
+    response: bodyMode(config.responseBodyMode),
+    requestSendMode: config.requestBodyMode,
+  };
 }
 
 function bodyMode(mode: number): BodyMode {

@@ -1,18 +1,7 @@
-/** A body in the pieces in which it arrived, and the pieces in which it leaves: it is never joined. */
-
-/** Pieces below this are small: what keeps one in memory is as much as the piece itself. */
-const SMALL_PIECE_SIZE = 1_024;
-
-/**
- * Adds the piece that came next. Small pieces in a row are copied together, so that a body takes no more memory the
- * smaller the pieces are in which a client sends it.
- */
-export function appendPiece(pieces: Buffer[], piece: Buffer): void {
-  const last = pieces.at(-1);
-  if (last === undefined) pieces.push(piece);
-  else if (last.length + piece.length <= SMALL_PIECE_SIZE) pieces[pieces.length - 1] = Buffer.concat([last, piece]);
-  else if (piece.length > 0) pieces.push(piece);
-}
+/** Sends a body that lies in pieces, in messages of a size that proxies take: as views, so that it is never joined. */
+import type { Phase } from "../wire/ext-proc/response-encoder.ts";
+import { encodeStreamedBody } from "../wire/ext-proc/streamed-body-encoder.ts";
+import type { ExtProcStream } from "./transport/transport.ts";
 
 /** Bytes of one body answer. Envoy takes frames of up to 64 KiB; the Go picker keeps below by this much. */
 export const BODY_ANSWER_SIZE_MAX = 62_000;
@@ -40,4 +29,16 @@ export function cutBody(pieces: readonly Buffer[], sizeMax: number = BODY_ANSWER
   }
   if (group.length > 0 || groups.length === 0) groups.push(group);
   return groups;
+}
+
+/** Sends the body in as few messages as it takes, at least one. */
+export function sendBody(stream: ExtProcStream, phase: Phase, pieces: readonly Buffer[], endOfStream: boolean): void {
+  const groups = cutBody(pieces);
+  for (const [index, group] of groups.entries()) {
+    stream.send(encodeStreamedBody(phase, group, endOfStream && index === groups.length - 1));
+  }
+}
+
+export function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((size, piece) => size + piece.length, 0);
 }

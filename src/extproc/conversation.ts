@@ -11,8 +11,9 @@
  */
 import { EppError } from "../base/errors.ts";
 import type { Director } from "../director/director.ts";
-import type { InferenceRequest, Outcome, Routed } from "../director/request.ts";
+import type { BodyPlace, InferenceRequest, Outcome, Routed } from "../director/request.ts";
 import type { HeaderChange } from "../framework/request.ts";
+import { MessagePieces } from "../wire/ext-proc/message-pieces.ts";
 import { readProtocolConfig } from "../wire/ext-proc/request-context.ts";
 import {
   type BodyMessage,
@@ -21,11 +22,8 @@ import {
   type ProcessingRequest,
   type TrailersMessage,
 } from "../wire/ext-proc/request-decoder.ts";
-import {
-  encodeBodyResponse,
-  encodeStreamedBodyResponse,
-  encodeTrailersResponse,
-} from "../wire/ext-proc/response-encoder.ts";
+import { encodeBodyResponse, encodeTrailersResponse } from "../wire/ext-proc/response-encoder.ts";
+import { encodeStreamedBody } from "../wire/ext-proc/streamed-body-encoder.ts";
 import { WireError } from "../wire/wire-error.ts";
 import {
   CONTINUE_REQUEST_HEADERS,
@@ -33,11 +31,15 @@ import {
   encodeResponseHeaders,
   encodeRouted,
   encodeRoutedBody,
+  encodeUnseenResponseHeaders,
 } from "./answers.ts";
-import { appendPiece, BODY_ANSWER_SIZE_MAX, cutBody } from "./body.ts";
+import { BODY_ANSWER_SIZE_MAX, sendBody, sizeOf } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
+import { BodyStore } from "./body-store.ts";
 import type { RequestHeaderReader } from "./request-headers.ts";
 import { readResponseHeaders } from "./response-headers.ts";
+import { type ProxyReports, ResponseSight } from "./response-sight.ts";
+import type { SlabPool } from "./slab-pool.ts";
 import { spliceBody } from "./splice.ts";
 import { readSubsetHint } from "./subset-hint.ts";
 import type { CloseReason, ExtProcHandler, ExtProcStream } from "./transport/transport.ts";
@@ -46,6 +48,8 @@ export interface ConversationContext {
   readonly director: Director;
   readonly headers: RequestHeaderReader;
   readonly newRequestId: () => string;
+  /** Where bodies wait for their answer. */
+  readonly slabs: SlabPool;
   /** Restrict requests to the endpoints that the proxy names. */
   readonly honoursSubsetHint: boolean;
   readonly onRefusal: (error: EppError) => void;
@@ -55,6 +59,7 @@ export interface ConversationContext {
   readonly onRewriteSkipped: () => void;
   /** The proxy sent the request to another endpoint than the picked one. */
   readonly onServedElsewhere: () => void;
+  readonly proxyReports: ProxyReports;
   readonly onStreamOpened: () => void;
   readonly onStreamClosed: () => void;
 }
@@ -70,36 +75,48 @@ export class Conversation implements ExtProcHandler {
   #newRequestId: string | undefined;
   #removeHeaders: readonly string[] = [];
   #addresses: readonly string[] | undefined;
-  #body: Buffer[] = [];
+  /** The request's body, where it may be sent on. */
+  readonly #body: BodyStore;
+  #keepsBody = true;
+  /** A message with a body came, which may have been empty. */
+  #hasBody = false;
+  /** Bytes of the body so far. */
   #bodySize = 0;
   /** Messages of a streamed body that came before the pick, to be answered after it. */
   #heldAnswers: Buffer[] = [];
-  /** Of a large message that is not whole yet. */
-  #pieces: Buffer[] = [];
+  /** Once a response with a body has begun. */
+  #sight: ResponseSight | undefined;
+  /** Decodes large messages; made for the first one. */
+  #pieces: MessagePieces | undefined;
   #endsWithTrailers = false;
   #isHalfClosed = false;
 
   constructor(stream: ExtProcStream, context: ConversationContext) {
     this.#stream = stream;
     this.#context = context;
+    this.#body = new BodyStore(context.slabs);
     context.onStreamOpened();
   }
 
   onMessage(bytes: Buffer): void {
+    if (this.#isClosed) return;
     try {
       this.#dispatch(decodeProcessingRequest(bytes));
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.#failProtocol(`malformed message: ${error.message}`);
+      this.#failMalformed(error);
     }
   }
 
   onMessagePiece(bytes: Buffer, left: number): void {
-    this.#pieces.push(Buffer.from(bytes));
-    if (left > 0) return;
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.onMessage(Buffer.concat(pieces));
+    if (this.#isClosed) return;
+    this.#pieces ??= new MessagePieces();
+    try {
+      const body = this.#pieces.push(bytes, left);
+      if (body.length > 0) this.#onRequestBodyPiece(body);
+      if (left === 0 && !this.#isClosed) this.#dispatch(this.#pieces.finish());
+    } catch (error) {
+      this.#failMalformed(error);
+    }
   }
 
   /** The proxy sends nothing more: a body that has no end yet has it now, and a stream that owes no answer ends. */
@@ -110,15 +127,13 @@ export class Conversation implements ExtProcHandler {
   }
 
   onClose(reason: CloseReason): void {
-    this.#phase = "closed";
-    this.#body = [];
-    this.#heldAnswers = [];
+    this.#close();
+    this.#sight?.onClosed();
     this.#request?.finish(reason === "cancelled");
     this.#context.onStreamClosed();
   }
 
   #dispatch(message: ProcessingRequest): void {
-    if (this.#phase === "closed") return;
     switch (message.kind) {
       case "requestHeaders":
         this.#onRequestHeaders(message);
@@ -151,10 +166,11 @@ export class Conversation implements ExtProcHandler {
     if (read.requestId === undefined) this.#newRequestId = newRequestId();
     this.#removeHeaders = read.controlHeaders;
     this.#readSubset(message);
+    const rewriteModelTo = this.#allowedRewrite(read.rewriteModelTo, message.endOfStream);
     this.#request = director.open({
       requestId: read.requestId ?? this.#newRequestId ?? "",
       path: read.path,
-      rewriteModelTo: this.#allowedRewrite(read.rewriteModelTo, message.endOfStream),
+      rewriteModelTo,
       objective: read.objective,
       fairnessId: read.fairnessId,
       wantsCached: read.wantsCached,
@@ -164,6 +180,8 @@ export class Conversation implements ExtProcHandler {
     });
     this.#phase = "body";
     const { request: mode } = this.#modes;
+    // A body that the proxy keeps is sent back only with another model name in it.
+    this.#keepsBody = mode === "full-duplex" || rewriteModelTo !== undefined;
     if (message.endOfStream || mode === "streamed" || mode === "none") this.#complete();
     else if (mode !== "full-duplex") this.#stream.send(CONTINUE_REQUEST_HEADERS);
   }
@@ -179,11 +197,29 @@ export class Conversation implements ExtProcHandler {
     // A buffered body is one message: what follows it, if anything, are trailers.
     const isWhole = message.endOfStream || this.#modes.request !== "full-duplex";
     const mayBeCut = this.#modes.request === "buffered-partial" && !message.endOfStream;
-    const refusal = this.#request?.feed(body, mayBeCut ? "may-be-cut" : isWhole ? "last" : "more");
-    if (refusal !== undefined) return this.#refuse(refusal);
-    appendPiece(this.#body, body);
-    this.#bodySize += body.length;
-    if (isWhole) this.#complete();
+    const isTaken = this.#takeBody(body, mayBeCut ? "may-be-cut" : isWhole ? "last" : "more");
+    if (isTaken && isWhole) this.#complete();
+  }
+
+  /** Bytes of a request body whose message goes on. */
+  #onRequestBodyPiece(piece: Buffer): void {
+    // Where a message is answered by itself, that waits for its end.
+    if (this.#modes.request === "streamed" && this.#phase !== "headers") return;
+    if (this.#phase !== "body") return this.#failProtocol("a request body came without headers, or after its end");
+    this.#takeBody(piece, "more");
+  }
+
+  /** Reads the bytes, and keeps them where they may be sent on. False when the request is refused for them. */
+  #takeBody(bytes: Buffer, place: BodyPlace): boolean {
+    const refusal = this.#request?.feed(bytes, place);
+    if (refusal !== undefined) {
+      this.#refuse(refusal);
+      return false;
+    }
+    this.#hasBody = true;
+    this.#bodySize += bytes.length;
+    if (this.#keepsBody) this.#body.append(bytes);
+    return true;
   }
 
   /**
@@ -208,11 +244,26 @@ export class Conversation implements ExtProcHandler {
     }
     const isStreaming = headers.contentType.includes(EVENT_STREAM) || this.#request?.asksForStream === true;
     this.#request?.meter?.onResponseHeaders({ status: headers.status, isStreaming });
-    const mayChangeSize = this.#request?.response.onHeaders(headers, message.endOfStream) === true;
-    this.#stream.send(encodeResponseHeaders(mayChangeSize, this.#request?.onResponseHead(headers) ?? NO_CHANGES));
+    const { endOfStream } = message;
+    const mayChangeSize = this.#request?.response.onHeaders(headers, endOfStream) === true;
+    const changes = this.#request?.onResponseHead(headers) ?? NO_CHANGES;
+    const isWanted = this.#request?.wantsResponseBody !== false;
+    const sight = endOfStream ? undefined : new ResponseSight(this.#context.proxyReports, this.#modes, isWanted);
+    this.#sight = sight;
+    if (sight?.isUnseen === true) this.#request?.response.onBodyUnseen();
+    this.#stream.send(
+      sight?.modeOverride === undefined
+        ? encodeResponseHeaders(mayChangeSize && sight?.isUnseen === false, changes)
+        : encodeUnseenResponseHeaders(changes, sight.modeOverride),
+    );
+    sight?.onHeadersAnswered(isStreaming);
   }
 
   #onResponseBody({ body, endOfStream }: BodyMessage): void {
+    if (this.#sight?.isUnseen === true) {
+      this.#sight.onBodyShown();
+      return this.#answerResponseBody(body, undefined, endOfStream);
+    }
     const meter = this.#request?.meter;
     meter?.onResponseChunk(body.length);
     if (body.length > 0) this.#request?.onResponseBegun();
@@ -229,14 +280,16 @@ export class Conversation implements ExtProcHandler {
       this.#stream.send(encodeBodyResponse("response", answer));
     } else if (changed === undefined && body.length <= BODY_ANSWER_SIZE_MAX) {
       // Nearly every chunk of a response: nothing is made for it but the message.
-      this.#stream.send(encodeStreamedBodyResponse("response", body, endOfStream));
-    } else this.#sendBody("response", changed ?? [body], endOfStream);
+      this.#stream.send(encodeStreamedBody("response", body, endOfStream));
+    } else if (changed?.length !== 0 || endOfStream) {
+      sendBody(this.#stream, "response", changed ?? [body], endOfStream);
+    }
   }
 
   #onResponseTrailers(): void {
     this.#request?.meter?.onResponseChunk(0);
     const held = this.#request?.response.onTrailers() ?? [];
-    if (held.length > 0 && this.#modes.response === "full-duplex") this.#sendBody("response", held, false);
+    if (held.length > 0 && this.#modes.response === "full-duplex") sendBody(this.#stream, "response", held, false);
     this.#stream.send(encodeTrailersResponse("response"));
   }
 
@@ -253,13 +306,13 @@ export class Conversation implements ExtProcHandler {
   }
 
   #answer(outcome: Outcome): void {
-    if (this.#phase === "closed") return;
+    if (this.#isClosed) return;
     if (outcome instanceof EppError) return this.#refuse(outcome);
     this.#phase = "routed";
     const isBuffered = this.#modes.request === "buffered" || this.#modes.request === "buffered-partial";
-    if (isBuffered && this.#body.length > 0) this.#answerBuffered(outcome);
+    if (isBuffered && this.#hasBody) this.#answerBuffered(outcome);
     else this.#answerStreamed(outcome);
-    this.#body = [];
+    this.#body.release();
     this.#request?.meter?.onAnswered();
     if (this.#isHalfClosed || outcome.skipsResponse) this.#stream.end();
   }
@@ -269,7 +322,7 @@ export class Conversation implements ExtProcHandler {
     const bodySize = routed.edit === undefined ? this.#bodySize : sizeOf(pieces);
     const answer = { routed, bodySize, newRequestId: this.#newRequestId, removeHeaders: this.#removeHeaders };
     this.#stream.send(encodeRouted(answer));
-    if (pieces.length > 0) this.#sendBody("request", pieces, !this.#endsWithTrailers);
+    if (this.#hasBody) sendBody(this.#stream, "request", pieces, !this.#endsWithTrailers);
     for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
     if (this.#endsWithTrailers && this.#modes.request === "full-duplex")
       this.#stream.send(encodeTrailersResponse("request"));
@@ -289,15 +342,8 @@ export class Conversation implements ExtProcHandler {
   }
 
   #edited({ edit }: Routed): Buffer[] {
-    return edit === undefined ? this.#body : spliceBody(this.#body, edit.start, edit.end, edit.replacement);
-  }
-
-  #sendBody(phase: "request" | "response", pieces: readonly Buffer[], endOfStream: boolean): void {
-    if (phase === "response" && pieces.length === 0 && !endOfStream) return;
-    const groups = cutBody(pieces);
-    for (const [index, group] of groups.entries()) {
-      this.#stream.send(encodeStreamedBodyResponse(phase, group, endOfStream && index === groups.length - 1));
-    }
+    const pieces = this.#body.pieces();
+    return edit === undefined ? pieces : spliceBody(pieces, edit.start, edit.end, edit.replacement);
   }
 
   #readSubset(message: ProcessingRequest): void {
@@ -316,20 +362,35 @@ export class Conversation implements ExtProcHandler {
   #refuse(error: EppError): void {
     this.#request?.meter?.onRefused(error.code);
     this.#context.onRefusal(error);
+    this.#close();
     this.#stream.send(encodeRefusal(error));
     this.#stream.end();
   }
 
+  #failMalformed(error: unknown): void {
+    if (!(error instanceof WireError)) throw error;
+    this.#failProtocol(`malformed message: ${error.message}`);
+  }
+
   #failProtocol(message: string): void {
     this.#context.onProtocolError(message);
+    this.#close();
     this.#stream.fail(message);
+  }
+
+  get #isClosed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  /** Nothing is taken or kept from now on. */
+  #close(): void {
+    this.#phase = "closed";
+    this.#body.release();
+    this.#pieces = undefined;
+    this.#heldAnswers = [];
   }
 }
 
 const EMPTY = Buffer.alloc(0);
 const NO_CHANGES: readonly HeaderChange[] = [];
 const EVENT_STREAM = "text/event-stream";
-
-function sizeOf(pieces: readonly Buffer[]): number {
-  return pieces.reduce((size, piece) => size + piece.length, 0);
-}

@@ -115,6 +115,8 @@ export interface Plugin {
   readonly discovery?: Discovery;
   /** Request headers that it reads, lower case. Others are not kept. */
   readonly headers?: readonly string[];
+  /** It is of no use without the tokens that responses report: refused where their bodies are skipped. */
+  readonly needsResponseBody?: boolean;
   /** Columns that it shares between shards: one number per endpoint each, last writer wins. */
   readonly sharedColumns?: readonly string[];
   /** State for operators: small, capped, without prompts. */

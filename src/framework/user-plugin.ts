@@ -199,6 +199,10 @@ function checkPlugin(plugin: Record<string, unknown>, type: string): void {
   if (isRecord(picker) && !(Number.isInteger(picker["targetsMax"]) && (picker["targetsMax"] as number) >= 1)) {
     throw new ConfigError(`create of "${type}" returned a picker without "targetsMax", a whole number from 1 on`);
   }
+  const { needsResponseBody } = plugin;
+  if (needsResponseBody !== undefined && typeof needsResponseBody !== "boolean") {
+    throw new ConfigError(`create of "${type}" returned a plugin whose "needsResponseBody" is neither true nor false`);
+  }
   for (const property of ["headers", "sharedColumns"]) {
     const value = plugin[property];
     if (value === undefined || (Array.isArray(value) && value.every((entry) => typeof entry === "string"))) continue;

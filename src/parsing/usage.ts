@@ -57,7 +57,7 @@ function jsonFormat(key: string, { isInHead }: { readonly isInHead: boolean }): 
       let head: Buffer | undefined;
       return {
         push(piece) {
-          if (isInHead && head === undefined && piece.length > 0) head = piece.subarray(0, USAGE_TAIL_SIZE_MAX);
+          if (isInHead && piece.length > 0) head ??= Buffer.from(piece.subarray(0, USAGE_TAIL_SIZE_MAX));
           tail.push(piece);
         },
         read(isEventStream) {

@@ -2,6 +2,7 @@
  * A compiled policy: what a configuration says, ready to be run. Immutable. The control thread publishes its program
  * and keeps its resources up to date; a shard runs its hooks and custom functions.
  */
+import type { ResponseBodyHandling } from "../config/config.ts";
 import type {
   AssetTokensShape,
   InFlightLoadShape,
@@ -26,6 +27,7 @@ export interface CompiledPolicy {
   readonly prefixCache: PrefixCacheShape | undefined;
   readonly inFlightLoad: InFlightLoadShape | undefined;
   readonly assetTokens: AssetTokensShape;
+  readonly responseBody: ResponseBodyHandling;
   /** By number: the endpoints whose labels pass. */
   readonly labelMasks: readonly ((labels: Readonly<Record<string, string>>) => boolean)[];
   /** That programs read, and those that user plugins share. */

@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../base/errors.ts";
 import type { EndpointPickerConfig, SchedulingConfig } from "../config/config.ts";
-import { METRICS_STALE_MS, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
+import { METRICS_STALE_MS, RESPONSE_BODY_DEFAULT, TOKEN_SIZE_BYTES } from "../config/defaults.ts";
 import type { AssetTokensShape, InFlightLoadShape, PrefixCacheShape, Producer } from "../framework/plugin.ts";
 import type { DetectorProgram } from "../framework/programs.ts";
 import type { PluginRegistry } from "../framework/registry.ts";
@@ -21,8 +21,11 @@ import { kernelProgram, profileProgram } from "./program.ts";
 import { attributeKey, ResourceNumbers } from "./resources.ts";
 import { NO_SHARED_COLUMN } from "./shared-columns.ts";
 
+/** Besides plugins and profiles. */
+type PolicyParts = "saturationDetector" | "parsers" | "responseBody";
+
 /** What compiles: the whole configuration, or the part of it that schedules. */
-export type PolicyConfig = SchedulingConfig & Partial<Pick<EndpointPickerConfig, "saturationDetector" | "parsers">>;
+export type PolicyConfig = SchedulingConfig & Partial<Pick<EndpointPickerConfig, PolicyParts>>;
 
 export interface CompileOptions extends InstanceContext {
   /** Told of calls that fail. The control thread calls no plugin; there it hears nothing. */
@@ -51,6 +54,8 @@ export function compilePolicy(
 ): CompiledPolicy {
   const created = createPlugins(config.plugins, registry, options);
   const plugins = [...created.byName.values()];
+  const { responseBody = RESPONSE_BODY_DEFAULT } = config;
+  if (responseBody === "skip") checkNoneNeedsBodies(plugins);
   const profileNames = config.schedulingProfiles.map(({ name }) => name);
   const handler = findProfileHandler(plugins, profileNames);
   if (profileNames.length === 0) throw new ConfigError("schedulingProfiles is empty: at least one profile is needed");
@@ -95,6 +100,7 @@ export function compilePolicy(
     prefixCache,
     inFlightLoad,
     assetTokens,
+    responseBody,
     labelMasks: resources.labelMasks,
     columns: resources.columns,
     sharedColumns,
@@ -117,6 +123,15 @@ function newGuard(
   const extensionPoint = definition.facets.join("+");
   const onTimed = budgetMs === undefined ? undefined : timerOf?.({ extensionPoint, type, name });
   return new PluginGuard({ name, budgetMs, nowMs, reports, onTimed });
+}
+
+function checkNoneNeedsBodies(plugins: readonly CreatedPlugin[]): void {
+  const needy = plugins.find(({ plugin }) => plugin.needsResponseBody === true);
+  if (needy === undefined) return;
+  throw new ConfigError(
+    `is skip, and the plugin "${needy.name}" is of no use without bodies of responses; observe them, or remove it`,
+    { path: ["requestHandler", "responseBody"] },
+  );
 }
 
 function findProfileHandler(plugins: readonly CreatedPlugin[], profileNames: readonly string[]): CreatedPlugin {

@@ -28,6 +28,10 @@ export type DegradedCode =
   | "policy-waiting"
   | "plugin-resting"
   | "flow-control-inactive"
+  | "streams-end-early"
+  | "response-bodies-hidden"
+  | "response-bodies-shown"
+  | "slabs-exhausted"
   | "name-table-full"
   | "series-table-full"
   | "spans-lost"
@@ -128,6 +132,28 @@ export const DEGRADED_STATES: Readonly<Record<DegradedCode, DegradedStateKind>> 
     severity: "notice",
     meaning: "The configuration asks for flow control, which this version does not have: requests are not queued.",
     remedy: "Remove the feature gate and its section, or run a version that has it.",
+  },
+  "streams-end-early": {
+    severity: "warning",
+    meaning: "A proxy ends streams where responses begin: what is in flight is counted too low, and load is misjudged.",
+    remedy: "Give the proxy `response_trailer_mode: SEND` (`docs/proxies.md`).",
+  },
+  "response-bodies-hidden": {
+    severity: "notice",
+    meaning:
+      "A proxy does not show bodies of responses: metrics of tokens and of times to and between them stay empty.",
+    remedy:
+      "Give the proxy `response_body_mode: FULL_DUPLEX_STREAMED`, or write `responseBody: skip` (`docs/proxies.md`).",
+  },
+  "response-bodies-shown": {
+    severity: "notice",
+    meaning: "A proxy shows bodies of responses although `responseBody` is `skip`: each piece is passed on, unread.",
+    remedy: "Give the proxy `response_body_mode: NONE` and `response_trailer_mode: SEND` (`docs/proxies.md`).",
+  },
+  "slabs-exhausted": {
+    severity: "notice",
+    meaning: "More bytes wait for an answer than a shard has slabs for: further ones are kept in dearer memory.",
+    remedy: "Run more shards, or more pickers; see whether proxies read slowly or large bodies arrive slowly.",
   },
   "name-table-full": {
     severity: "notice",

@@ -6,6 +6,7 @@
 import { ERROR_KINDS, type ErrorCode } from "../base/errors.ts";
 import type { SharedCounters } from "../wasm/counters.ts";
 import { layout } from "../wasm/layout.ts";
+import type { ControlCounters } from "./control-counters.ts";
 import type { DegradedCode } from "./degraded-states.ts";
 import type { BuildInfo } from "./metrics/build-info.ts";
 import type { DataLayerErrors } from "./metrics/data-layer-errors.ts";
@@ -28,22 +29,6 @@ export interface FleetView {
   }[];
   /** Names by number; number 0 is "other". */
   readonly names: readonly string[];
-}
-
-/** Counted on the control thread. */
-export interface ControlCounters {
-  scrapesSucceeded: number;
-  scrapesFailed: number;
-  becameReachable: number;
-  becameUnreachable: number;
-  endpointsFileReloads: number;
-  endpointsFileFaults: number;
-  shardRestarts: number;
-  indexWriterRestarts: number;
-  tlsHandshakesFailed: number;
-  connectionsShed: number;
-  /** Visitors of the metrics port that were over a bound. */
-  readonly adminTurnedAway: { connections: number; answers: number; stalled: number };
 }
 
 export interface MetricSources {
@@ -75,22 +60,6 @@ interface Sample {
   readonly value: number;
 }
 
-export function newControlCounters(): ControlCounters {
-  return {
-    scrapesSucceeded: 0,
-    scrapesFailed: 0,
-    becameReachable: 0,
-    becameUnreachable: 0,
-    endpointsFileReloads: 0,
-    endpointsFileFaults: 0,
-    shardRestarts: 0,
-    indexWriterRestarts: 0,
-    tlsHandshakesFailed: 0,
-    connectionsShed: 0,
-    adminTurnedAway: { connections: 0, answers: 0, stalled: 0 },
-  };
-}
-
 /** In the order of the counters from SHARD_COUNTER_FINISHED on. */
 export const EXCHANGE_CAUSES = ["natural", "refused", "client-disconnect", "error"] as const;
 
@@ -105,13 +74,14 @@ const shardCounter = (name: string, help: string, counter: number): OwnMetric =>
 });
 
 /** One value per shard. */
-const perShard = (read: (sources: MetricSources, shard: number) => number): OwnMetric["read"] => {
-  return (sources) =>
+const perShard = (read: (sources: MetricSources, shard: number) => number): Pick<OwnMetric, "labels" | "read"> => ({
+  labels: ["shard"],
+  read: (sources) =>
     Array.from({ length: sources.counters.shardCount }, (_, shard) => ({
       labels: { shard: String(shard) },
       value: read(sources, shard),
-    }));
-};
+    })),
+});
 
 const indexCounter = (name: string, help: string, counter: number): OwnMetric => ({
   name,
@@ -182,26 +152,22 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     name: "endpoint_picker_shard_streams_total",
     type: "counter",
     help: "ext_proc streams opened, by the shard that serves them.",
-    labels: ["shard"],
-    read: perShard(({ counters }, shard) => counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED)),
+    ...perShard(({ counters }, shard) => counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED)),
   },
   {
     name: "endpoint_picker_shard_streams_inflight",
     type: "gauge",
     help: "ext_proc streams open now, by the shard that serves them.",
-    labels: ["shard"],
-    read: perShard(
-      ({ counters }, shard) =>
-        counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED) -
-        counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_CLOSED),
-    ),
+    ...perShard(({ counters }, shard) => {
+      const opened = counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED);
+      return opened - counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_CLOSED);
+    }),
   },
   {
     name: "endpoint_picker_shard_connections",
     type: "gauge",
     help: "Connections of proxies that take new ext_proc streams, by shard.",
-    labels: ["shard"],
-    read: perShard(({ series }, shard) => series.connections(shard)),
+    ...perShard(({ series }, shard) => series.connections(shard)),
   },
   {
     name: "endpoint_picker_connections_shed_total",
@@ -229,6 +195,7 @@ export const OWN_METRICS: readonly OwnMetric[] = [
   {
     name: "endpoint_picker_response_tokens_total",
     type: "counter",
+    needsResponseBody: true,
     help: "Tokens that responses reported: of prompts, of prompts found in a cache, of completions.",
     labels: ["kind"],
     read: ({ counters }) => [
@@ -237,11 +204,14 @@ export const OWN_METRICS: readonly OwnMetric[] = [
       { labels: { kind: "completion" }, value: counters.shards(layout.SHARD_COUNTER_COMPLETION_TOKENS) },
     ],
   },
-  shardCounter(
-    "endpoint_picker_response_events_total",
-    "Events of streamed responses.",
-    layout.SHARD_COUNTER_RESPONSE_EVENTS,
-  ),
+  {
+    ...shardCounter(
+      "endpoint_picker_response_events_total",
+      "Events of streamed responses.",
+      layout.SHARD_COUNTER_RESPONSE_EVENTS,
+    ),
+    needsResponseBody: true,
+  },
   shardCounter(
     "endpoint_picker_served_elsewhere_total",
     "Requests that the proxy sent to another endpoint than the picked one.",
@@ -251,6 +221,11 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     "endpoint_picker_rewrites_skipped_total",
     "Model names that were not rewritten because the proxy's body mode does not let the body be changed.",
     layout.SHARD_COUNTER_REWRITES_SKIPPED,
+  ),
+  shardCounter(
+    "endpoint_picker_slabs_exhausted_total",
+    "Times that bytes were kept outside of a shard's slabs because all of them were taken.",
+    layout.SHARD_COUNTER_SLABS_EXHAUSTED,
   ),
   {
     name: "endpoint_picker_refusals_total",

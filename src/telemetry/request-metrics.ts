@@ -71,6 +71,8 @@ export interface TokenUsage {
 export interface RequestClosed {
   /** The response came to its end: only then its times, sizes and tokens count. */
   readonly isComplete: boolean;
+  /** Only the time of the whole response is known; absent is false. */
+  readonly isUnseen?: boolean;
   readonly usage: TokenUsage | undefined;
 }
 

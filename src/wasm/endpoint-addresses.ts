@@ -10,6 +10,8 @@ export class EndpointAddresses {
   readonly #head: Int32Array;
   #fleet = -1;
   #hostPorts: string[] = [];
+  /** The same, each as a list of one. */
+  #onlyTargets: (readonly string[])[] = [];
   /** Slots of the present endpoints by IP address, made when first asked for. */
   #slots: Map<string, number[]> | undefined;
 
@@ -24,6 +26,12 @@ export class EndpointAddresses {
   hostPort(slot: number): string {
     this.#forgetIfChanged();
     return (this.#hostPorts[slot] ??= this.#decode(slot));
+  }
+
+  /** `ip:port` of the slot as a list of one: the same list until the fleet changes. */
+  asOnlyTarget(slot: number): readonly string[] {
+    this.#forgetIfChanged();
+    return (this.#onlyTargets[slot] ??= [this.hostPort(slot)]);
   }
 
   /** Slots of the endpoints that are present at these IP addresses, whatever their ports. */
@@ -57,6 +65,7 @@ export class EndpointAddresses {
     if (fleet === this.#fleet) return;
     this.#fleet = fleet;
     this.#hostPorts = [];
+    this.#onlyTargets = [];
     this.#slots = undefined;
   }
 }

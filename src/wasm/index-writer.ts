@@ -38,6 +38,8 @@ export class IndexWriter {
   readonly #counters: BigUint64Array;
   /** Bases of the rings and word indexes of their heads and tails, by shard. */
   readonly #rings: readonly { readonly base: number; readonly head: number; readonly tail: number }[];
+  /** Requests to clear that have been looked for; undefined: none has. */
+  #clearsSeen: number | undefined;
   #recordCount = 0;
   #staleCount = 0;
   #refusedCount = 0;
@@ -118,11 +120,19 @@ export class IndexWriter {
   }
 
   #hasWork(): boolean {
-    if (this.kernel.nextClearRequest(0) < layout.ENDPOINTS_MAX) return true;
+    if (this.#clearsRequested() !== this.#clearsSeen) return true;
     return this.#rings.some(({ head, tail }) => Atomics.load(this.#words, head) !== this.#words[tail]);
   }
 
+  #clearsRequested(): number {
+    return Atomics.load(this.#words, (layout.ENDPOINTS + layout.ENDPOINTS_CLEARS) / 4);
+  }
+
   #clearRequested(): number {
+    const requested = this.#clearsRequested();
+    if (requested === this.#clearsSeen) return 0;
+    // Read before the column: a request that is not seen in it now raises the number once more.
+    this.#clearsSeen = requested;
     let cleared = 0;
     let slot = this.kernel.nextClearRequest(0);
     for (; slot < layout.ENDPOINTS_MAX; slot = this.kernel.nextClearRequest(slot + 1)) {

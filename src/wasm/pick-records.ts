@@ -58,6 +58,8 @@ export interface Pick {
   readonly tokens: number;
   /** The part of them that is the prompt's, which the endpoint does not hold. */
   readonly promptTokens: number;
+  /** The prompt's part has been returned before the rest. Written by `releaseTokens` alone. */
+  arePromptTokensReturned: boolean;
   readonly total: number;
   /** Unweighted scores of the picked endpoint, in the profile's order. Empty unless asked for. */
   readonly scores: readonly number[];
@@ -72,6 +74,8 @@ export type NoPick =
   | { readonly kind: "filtered-out"; readonly filter: number };
 
 export type Decided = Pick | NoPick;
+
+const NO_SCORES: readonly number[] = [];
 
 /** A quarter of a year: ages are counted modulo 2^24 seconds. */
 export const SESSION_SECONDS_MAX: number = 2 ** 23 - 1;
@@ -132,33 +136,39 @@ export class PickRecords {
   }
 
   #readPick(at: number, scoreCount: number): Pick {
-    const u32 = (offset: number): number => this.#view.getUint32(at + offset, true);
-    const slot = u32(layout.PICK_SLOT);
+    const view = this.#view;
+    const slot = view.getUint32(at + layout.PICK_SLOT, true);
+    return {
+      kind: "picked",
+      slot,
+      generation: view.getUint32(at + layout.PICK_GENERATION, true),
+      hostPort: this.#addresses.hostPort(slot),
+      targets: this.#readTargets(at, slot),
+      matchedBlocks: view.getUint32(at + layout.PICK_MATCHED_BLOCKS, true),
+      blockCount: view.getUint32(at + layout.PICK_BLOCK_COUNT, true),
+      poolCount: view.getUint32(at + layout.PICK_POOL_COUNT, true),
+      candidateCount: view.getUint32(at + layout.PICK_CANDIDATE_COUNT, true),
+      tieCount: view.getUint32(at + layout.PICK_TIE_COUNT, true),
+      tokens: view.getUint32(at + layout.PICK_TOKENS, true),
+      promptTokens: view.getUint32(at + layout.PICK_PROMPT_TOKENS, true),
+      arePromptTokensReturned: false,
+      total: view.getFloat64(at + layout.PICK_TOTAL, true),
+      scores: scoreCount === 0 ? NO_SCORES : this.#readScores(at, scoreCount),
+      nameNumber: view.getUint32(at + layout.PICK_NAME_NUMBER, true),
+    };
+  }
+
+  #readScores(at: number, scoreCount: number): number[] {
     const scores: number[] = [];
     for (let number = 0; number < scoreCount; number++) {
       scores.push(this.#view.getFloat64(at + layout.PICK_SCORES + number * 8, true));
     }
-    return {
-      kind: "picked",
-      slot,
-      generation: u32(layout.PICK_GENERATION),
-      hostPort: this.#addresses.hostPort(slot),
-      targets: this.#readTargets(at),
-      matchedBlocks: u32(layout.PICK_MATCHED_BLOCKS),
-      blockCount: u32(layout.PICK_BLOCK_COUNT),
-      poolCount: u32(layout.PICK_POOL_COUNT),
-      candidateCount: u32(layout.PICK_CANDIDATE_COUNT),
-      tieCount: u32(layout.PICK_TIE_COUNT),
-      tokens: u32(layout.PICK_TOKENS),
-      promptTokens: u32(layout.PICK_PROMPT_TOKENS),
-      total: this.#view.getFloat64(at + layout.PICK_TOTAL, true),
-      scores,
-      nameNumber: u32(layout.PICK_NAME_NUMBER),
-    };
+    return scores;
   }
 
-  #readTargets(at: number): string[] {
+  #readTargets(at: number, slot: number): readonly string[] {
     const count = this.#view.getUint32(at + layout.PICK_TARGET_COUNT, true);
+    if (count === 1) return this.#addresses.asOnlyTarget(slot);
     const targets: string[] = [];
     for (let index = 0; index < count; index++) {
       targets.push(this.#addresses.hostPort(this.#view.getUint16(at + layout.PICK_TARGETS + index * 2, true)));

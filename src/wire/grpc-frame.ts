@@ -26,7 +26,7 @@ export function readGrpcFrame(body: Buffer): GrpcFrame {
   return end > body.length ? { kind: "cut" } : { kind: "message", message: body.subarray(HEAD_SIZE, end) };
 }
 
-/** Takes messages out of a stream of frames that is cut anywhere. */
+/** Takes messages out of a stream of frames that is cut anywhere. What it keeps of a piece is a copy. */
 export class GrpcFrameReader {
   readonly #messageSizeMax: number;
   readonly #onMessage: (message: Buffer) => void;
@@ -50,8 +50,9 @@ export class GrpcFrameReader {
       const taken = piece.subarray(at, at + wanted);
       at += taken.length;
       this.#size += taken.length;
-      if (!this.#isPassedOver) this.#pieces.push(taken);
-      if (taken.length < wanted) return;
+      const isCut = taken.length < wanted;
+      if (!this.#isPassedOver) this.#pieces.push(isCut ? Buffer.from(taken) : taken);
+      if (isCut) return;
       if (this.#messageSize === undefined) this.#endHead();
       else this.#endMessage();
     }

@@ -1,6 +1,7 @@
 /**
  * Conversations without a socket: a real director over a kernel of its own, and streams that a test feeds and reads.
- * Time moves by `turn` only, which runs what production defers to the end of an event-loop turn.
+ * Time moves by `turn` only, which runs what production defers to the end of an event-loop turn. The memory of each
+ * message is overwritten once it was given, as a transport does with its own: what keeps it reads nonsense.
  */
 import { ManualClock } from "../../src/base/clock.ts";
 import type { EppError } from "../../src/base/errors.ts";
@@ -16,6 +17,7 @@ import { parsersOfPolicy } from "../../src/director/policy-parsers.ts";
 import { PolicySet } from "../../src/director/policy-set.ts";
 import { Conversation } from "../../src/extproc/conversation.ts";
 import { RequestHeaderReader } from "../../src/extproc/request-headers.ts";
+import { SlabPool } from "../../src/extproc/slab-pool.ts";
 import type { ExtProcStream } from "../../src/extproc/transport/transport.ts";
 import type { FleetEndpoint, Labels } from "../../src/framework/fleet.ts";
 import type { Objective } from "../../src/framework/objective.ts";
@@ -32,6 +34,7 @@ import { layout } from "../../src/wasm/layout.ts";
 import { PolicyMasks } from "../../src/wasm/policy-masks.ts";
 import { encodeProcessingRequest, type ProcessingRequestInput } from "../../src/wire/ext-proc/request-encoder.ts";
 import { decodeProcessingResponse, type ProcessingResponse } from "../../src/wire/ext-proc/response-decoder.ts";
+import { cutAtRandom } from "./cuts.ts";
 import { DEFAULT_CONFIG } from "./default-config.ts";
 import { type EndpointLoad, endpoint, type TestFleet, testFleet } from "./fleet.ts";
 import type { KernelBuild } from "./kernel.ts";
@@ -44,6 +47,8 @@ export interface TestStream {
   readonly failure: string | undefined;
   send(...messages: readonly ProcessingRequestInput[]): void;
   sendBytes(bytes: Buffer): void;
+  /** The next bytes of a message, of which `left` more come. */
+  sendPiece(bytes: Buffer, left: number): void;
   halfClose(): void;
   cancel(): void;
 }
@@ -62,7 +67,12 @@ export interface TestShard {
   readonly finished: readonly FinishRecord[];
   readonly rewritesSkipped: number;
   readonly servedElsewhere: number;
+  /** What was said of how the proxy shows responses. */
+  readonly proxyReports: readonly string[];
   readonly streamsOpen: number;
+  /** Slabs that bodies are kept in now, and how often there were too few. */
+  readonly slabsTaken: number;
+  readonly slabsExhausted: number;
   open(): TestStream;
   /** Runs what was deferred to the end of this event-loop turn. */
   turn(): void;
@@ -76,6 +86,9 @@ export interface TestShardOptions {
   readonly windowCount?: number;
   readonly requestBodySizeMax?: number;
   readonly seed?: number;
+  /** How a message is given: as one, or in pieces that are cut at random. Whole when absent. */
+  readonly delivery?: Delivery;
+  readonly slabsMax?: number;
   readonly honoursSubsetHint?: boolean;
   readonly emitEndpointScores?: boolean;
   readonly parsers?: readonly ParserDefinition[];
@@ -92,11 +105,19 @@ export interface TestShardOptions {
   readonly objectives?: readonly Objective[];
 }
 
+export type Delivery = "whole" | "in pieces";
+
+/** For suites that hold either way. */
+export const DELIVERIES: readonly Delivery[] = ["whole", "in pieces"];
+
+const SLABS_MAX = 64;
+
 /** A shard with idle endpoints 10.0.0.0:8000, 10.0.0.1:8000, … under the default policy. */
 export function testShard(options: TestShardOptions = {}): TestShard {
   const { build = "debug", endpointCount = 3, windowCount = 16, requestBodySizeMax = 16 * 1024 * 1024 } = options;
   const clock = new ManualClock();
   const pluginReports: string[] = [];
+  const proxyReports: string[] = [];
   const shared = new SharedColumns({
     get: (column, slot) => values.get(column, slot),
     set: (column, slot, value) => values.set(column, slot, value),
@@ -165,6 +186,11 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     onFinished: (record) => finished.push(record),
   });
   const headers = new RequestHeaderReader();
+  const slabs = new SlabPool({ slabsMax: options.slabsMax ?? SLABS_MAX, onExhausted: () => slabsExhausted++ });
+  const cuts = prng.fork("cuts");
+  const piecesOf = (message: Buffer): Buffer[] =>
+    options.delivery === "in pieces" ? cutAtRandom(message, cuts).filter(({ length }) => length > 0) : [message];
+  let slabsExhausted = 0;
   let streamsOpen = 0;
   let rewritesSkipped = 0;
   let servedElsewhere = 0;
@@ -177,6 +203,7 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     protocolErrors,
     unknownNames,
     pluginReports,
+    proxyReports,
     clock,
     finished,
     get rewritesSkipped() {
@@ -188,15 +215,29 @@ export function testShard(options: TestShardOptions = {}): TestShard {
     get streamsOpen() {
       return streamsOpen;
     },
+    get slabsTaken() {
+      return slabs.takenCount;
+    },
+    get slabsExhausted() {
+      return slabsExhausted;
+    },
     open: () =>
-      openStream((stream) => {
+      openStream(piecesOf, (stream) => {
         return new Conversation(stream, {
           director,
           headers,
           newRequestId: () => `made-${requestIds++}`,
+          slabs,
           honoursSubsetHint: options.honoursSubsetHint ?? true,
           onRewriteSkipped: () => rewritesSkipped++,
           onServedElsewhere: () => servedElsewhere++,
+          proxyReports: {
+            nowMs: () => clock.nowMs(),
+            onAsWanted: () => proxyReports.push("as wanted"),
+            onBodyHidden: () => proxyReports.push("hidden"),
+            onBodyShown: ({ response }) => proxyReports.push(`shown in ${response}`),
+            onUnseenEnd: (lastedMs) => proxyReports.push(`unseen for ${lastedMs} ms`),
+          },
           onRefusal: (error) => refusals.push(error),
           onProtocolError: (message) => protocolErrors.push(message),
           onStreamOpened: () => streamsOpen++,
@@ -231,8 +272,14 @@ function testEndpoint(slot: number, hostPort: string, labels: Labels): FleetEndp
   };
 }
 
+/** No ASCII, and no UTF-8. */
+const OVERWRITTEN = 0xff;
+
 /** A stream that keeps the rules of `transport.ts`: exactly one onClose, and nothing sent or received after the end. */
-function openStream(open: (stream: ExtProcStream) => Conversation): TestStream {
+function openStream(
+  piecesOf: (message: Buffer) => Buffer[],
+  open: (stream: ExtProcStream) => Conversation,
+): TestStream {
   const answers: ProcessingResponse[] = [];
   let state: TestStream["state"] = "open";
   let failure: string | undefined;
@@ -251,8 +298,22 @@ function openStream(open: (stream: ExtProcStream) => Conversation): TestStream {
       close("failed");
     },
   });
-  const sendBytes = (bytes: Buffer): void => {
-    if (state === "open") conversation.onMessage(bytes);
+  const give = (bytes: Buffer, take: (memory: Buffer) => void): void => {
+    if (state !== "open") return;
+    const memory = Buffer.from(bytes);
+    take(memory);
+    memory.fill(OVERWRITTEN);
+  };
+  const sendPiece = (bytes: Buffer, left: number): void =>
+    give(bytes, (memory) => conversation.onMessagePiece(memory, left));
+  const sendBytes = (message: Buffer): void => {
+    const pieces = piecesOf(message);
+    if (pieces.length < 2) return give(message, (memory) => conversation.onMessage(memory));
+    let left = message.length;
+    for (const piece of pieces) {
+      left -= piece.length;
+      sendPiece(piece, left);
+    }
   };
   return {
     answers,
@@ -266,6 +327,7 @@ function openStream(open: (stream: ExtProcStream) => Conversation): TestStream {
       for (const message of messages) sendBytes(encodeProcessingRequest(message));
     },
     sendBytes,
+    sendPiece,
     halfClose() {
       if (state === "open") conversation.onHalfClose();
     },

@@ -1,11 +1,11 @@
 /** What a metrics page is read from, for tests: an idle picker without endpoints, but for what is given. */
 
 import { ManualClock } from "../../src/base/clock.ts";
+import { newControlCounters } from "../../src/telemetry/control-counters.ts";
 import { DataLayerErrors } from "../../src/telemetry/metrics/data-layer-errors.ts";
 import { MetricsPage, type MetricsPageOptions } from "../../src/telemetry/metrics/page.ts";
 import { computePoolGauges } from "../../src/telemetry/metrics/pool-gauges.ts";
 import type { MetricSources } from "../../src/telemetry/metrics.ts";
-import { newControlCounters } from "../../src/telemetry/metrics.ts";
 import { SeriesView } from "../../src/telemetry/series/series-view.ts";
 import { allocateShardSeries, ShardSeries } from "../../src/telemetry/series/shard-series.ts";
 import { SharedCounters } from "../../src/wasm/counters.ts";

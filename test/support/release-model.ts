@@ -2,7 +2,7 @@
  * The plain account of what conversations hold, next to a real shard: each step is made on both, and `check` compares.
  * A stream holds a window from its first read byte to its decision, and a charge from its decision to its end, its
  * tokens to the first byte of the answer; a stream that leaves while it is being decided gives its window back at the
- * decision.
+ * decision. A body that has begun holds a slab until its stream is decided or over.
  *
  *   headers ─► body ─► deciding ─► routed ─► over       any state ─► over by refusal, cancellation, half-close, failure
  */
@@ -20,6 +20,8 @@ export interface ModelLimits {
   readonly windowCount: number;
   readonly bodySizeMax: number;
   readonly blockSize: number;
+  /** Messages come in pieces: then a body may be refused before its size is known. */
+  readonly cutsMessages: boolean;
 }
 
 interface Charge {
@@ -108,11 +110,13 @@ export class ReleaseModel {
     const charges = slots.map((slot) => this.#open.flatMap(({ charge }) => (charge?.slot === slot ? [charge] : [])));
     expect({
       freeWindows: this.#shard.freeWindowCount(),
+      slabsTaken: this.#shard.slabsTaken,
       openStreams: this.#shard.streamsOpen,
       requestsInFlight: slots.map((slot) => counters.inFlightRequests(slot)),
       tokensInFlight: slots.map((slot) => counters.inFlightTokens(slot)),
     }).toEqual({
       freeWindows: windowCount - this.#windowsHeld(),
+      slabsTaken: this.#open.filter(({ state, sizeSent }) => HOLDS_BODY.has(state) && sizeSent > 0).length,
       openStreams: this.#open.length,
       requestsInFlight: charges.map((list) => list.length),
       tokensInFlight: charges.map((list) => list.reduce((sum, { tokens }) => sum + tokens, 0)),
@@ -152,7 +156,10 @@ export class ReleaseModel {
     const isLast = subject.piecesSent === pieces.length && !endsWithTrailers;
     const hasRoom = this.#windowsHeld() < this.#limits.windowCount;
     subject.stream.send({ kind: "requestBody", body: piece, endOfStream: isLast });
-    if (subject.sizeSent > this.#limits.bodySizeMax) return this.#refused(subject, 413);
+    if (subject.sizeSent > this.#limits.bodySizeMax) {
+      const lacksWindow = subject.plan.promptSize !== undefined && !subject.hasWindow && !hasRoom;
+      return this.#refused(subject, lacksWindow && this.#limits.cutsMessages ? this.#statusOf(subject) : 413);
+    }
     if (subject.plan.promptSize !== undefined && !subject.hasWindow) {
       if (!hasRoom) return this.#refused(subject, 429);
       subject.hasWindow = true;
@@ -214,6 +221,12 @@ export class ReleaseModel {
     else if (subject.state !== "deciding") this.#over(subject, subject.state === "routed" ? "answered" : "half-closed");
   }
 
+  /** Of a refusal for its size or for want of a window, whichever came first. */
+  #statusOf({ stream }: ModelStream): 413 | 429 {
+    const last = stream.answers.at(-1);
+    return last?.kind === "immediateResponse" && last.immediate.status === 429 ? 429 : 413;
+  }
+
   #refused(subject: ModelStream, status: number): void {
     this.#over(subject, `refused ${status}` as End);
     const last = subject.stream.answers.at(-1);
@@ -251,6 +264,9 @@ export class ReleaseModel {
     return new Set([...this.#open, ...this.#deciding].filter(({ hasWindow }) => hasWindow)).size;
   }
 }
+
+/** Bodies are smaller than a slab. */
+const HOLDS_BODY: ReadonlySet<ModelStream["state"]> = new Set(["body", "deciding"]);
 
 const EXPECTED_STATES: Readonly<Record<End | "none", TestStream["state"]>> = {
   none: "open",

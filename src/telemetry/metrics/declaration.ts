@@ -15,6 +15,8 @@ export interface MetricDeclaration {
   readonly twin?: { readonly name: string; readonly labels: readonly string[] };
   /** When it is counted, where the help leaves a question. */
   readonly when?: string;
+  /** It is made of bodies of responses alone, and stays empty where those are not looked at. */
+  readonly needsResponseBody?: true;
   /** The flag that switches it on; it is always there when absent. */
   readonly optIn?: string;
 }

@@ -126,6 +126,7 @@ export const responseProcessing: HistogramDeclaration = {
   labels: [],
   buckets: RESPONSE_PROCESSING_SECONDS,
   when: "Streamed: the sum over its pieces of the time from receipt to answer. Else: from its headers to its end.",
+  needsResponseBody: true,
 };
 
 export const buildInfo: MetricDeclaration = {

@@ -90,6 +90,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     buckets: RESPONSE_BYTES,
     twin: twin("response_sizes"),
     when: "When a response has come to its end.",
+    needsResponseBody: true,
   },
   inputTokens: {
     name: "llm_d_epp_request_input_tokens",
@@ -99,6 +100,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     buckets: PROMPT_TOKENS,
     twin: twin("input_tokens"),
     when: "When a response has come to its end and reports more than 0.",
+    needsResponseBody: true,
   },
   outputTokens: {
     name: "llm_d_epp_request_output_tokens",
@@ -108,6 +110,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     buckets: COMPLETION_TOKENS,
     twin: twin("output_tokens"),
     when: "When a response has come to its end and reports more than 0.",
+    needsResponseBody: true,
   },
   cachedTokens: {
     name: "llm_d_epp_request_cached_tokens",
@@ -117,6 +120,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     buckets: PROMPT_TOKENS,
     twin: twin("prompt_cached_tokens"),
     when: "When a response has come to its end and reports them, 0 included.",
+    needsResponseBody: true,
   },
   normalizedTimePerToken: {
     name: "llm_d_epp_request_ntpot_seconds",
@@ -126,6 +130,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     buckets: NORMALIZED_SECONDS,
     twin: twin("normalized_time_per_output_token_seconds"),
     when: "When a response has come to its end and reports its tokens.",
+    needsResponseBody: true,
   },
   timePerToken: {
     name: "llm_d_epp_request_streaming_tpot_seconds",
@@ -134,6 +139,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     labels: REQUEST_LABELS,
     buckets: TOKEN_SECONDS,
     when: "When a streamed response has come to its end and reports at least 2 tokens.",
+    needsResponseBody: true,
   },
   chunkGap: {
     name: "llm_d_epp_request_streaming_itl_seconds",
@@ -142,6 +148,7 @@ export const requestHistograms: Readonly<Record<RequestHistogram, HistogramDecla
     labels: REQUEST_LABELS,
     buckets: CHUNK_GAP_SECONDS,
     when: "With each piece but the first.",
+    needsResponseBody: true,
   },
 };
 
@@ -153,6 +160,7 @@ export const timeToFirstToken: HistogramDeclaration = {
   labels: [...REQUEST_LABELS, "streaming"],
   buckets: FIRST_TOKEN_SECONDS,
   when: "When a response has come to its end.",
+  needsResponseBody: true,
 };
 
 /** All of them, in the order in which they are exposed. */

@@ -143,10 +143,11 @@ class RequestSeriesMeter implements RequestMeter {
     if (this.#isStreaming) this.#handledMs += this.#clock.nowMs() - this.#endAtMs;
   }
 
-  onClosed({ isComplete, usage }: RequestClosed): void {
+  onClosed({ isComplete, isUnseen, usage }: RequestClosed): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (isComplete) this.#countResponse(usage);
+    if (isComplete && isUnseen === true) this.#observe(REQUEST_COLUMNS.histograms.duration, this.#durationSeconds());
+    else if (isComplete) this.#countResponse(usage);
     if (this.#runningRow !== undefined)
       add(this.#series.requests.cells, this.#runningRow + REQUEST_COLUMNS.running, -1);
     if (this.#flow === undefined) return;
@@ -156,7 +157,7 @@ class RequestSeriesMeter implements RequestMeter {
 
   #countResponse(usage: TokenUsage | undefined): void {
     const { histograms, timeToFirstToken } = REQUEST_COLUMNS;
-    const durationSeconds = (this.#endAtMs - this.#receivedAtMs) / 1_000;
+    const durationSeconds = this.#durationSeconds();
     const completionTokens = usage?.completionTokens ?? 0;
     const promptTokens = usage?.promptTokens ?? 0;
     this.#observe(histograms.duration, durationSeconds);
@@ -174,6 +175,10 @@ class RequestSeriesMeter implements RequestMeter {
     const wholeMs = this.#endAtMs - (this.#headersAtMs ?? this.#endAtMs);
     const spentMs = this.#isStreaming ? this.#handledMs : wholeMs;
     observe(this.#series.shared, 0, SHARED_COLUMNS.responseProcessing, spentMs / 1_000);
+  }
+
+  #durationSeconds(): number {
+    return (this.#endAtMs - this.#receivedAtMs) / 1_000;
   }
 
   #observeProcessing(): void {

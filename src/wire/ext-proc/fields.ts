@@ -82,6 +82,8 @@ export const BODY_SEND_MODE = {
   fullDuplexStreamed: 4,
   grpc: 5,
 } as const;
+/** Whether headers or trailers are sent to the picker; 0 as by default, or, in a mode override, as configured. */
+export const HEADER_SEND_MODE = { default: 0, send: 1, skip: 2 } as const;
 /** What happens to a header that is there already. Envoy reads 0 as "see `append`", whose default is to overwrite. */
 export const HEADER_APPEND_ACTION = {
   unspecified: 0,

@@ -12,7 +12,8 @@
  *   writer.bytes(1, body);
  *   writer.message(3, end);          // then its own length and tag.
  *
- * Every call writes; leaving out a proto3 default is the caller's choice.
+ * Every call writes; leaving out a proto3 default is the caller's choice. Content that the caller has elsewhere, and
+ * sends behind what is written here, is only counted (`elsewhere`).
  */
 import { WIRE_FIXED64, WIRE_LENGTH, WIRE_VARINT } from "./reader.ts";
 
@@ -22,6 +23,7 @@ const SHORT_STRING_MAX = 64;
 export class ProtobufWriter {
   #buffer: Buffer;
   #position: number;
+  #elsewhereSize = 0;
 
   /** Room for `sizeHint` bytes at first. A writer that needs more doubles its buffer. */
   constructor(sizeHint: number) {
@@ -29,9 +31,9 @@ export class ProtobufWriter {
     this.#position = sizeHint;
   }
 
-  /** Bytes written so far. */
+  /** Bytes written so far, and those that lie elsewhere. */
   get size(): number {
-    return this.#buffer.length - this.#position;
+    return this.#buffer.length - this.#position + this.#elsewhereSize;
   }
 
   /** The bytes written. The writer is not to be used after. */
@@ -76,6 +78,11 @@ export class ProtobufWriter {
   raw(value: Uint8Array): void {
     this.#reserve(value.length);
     this.#buffer.set(value, this.#position);
+  }
+
+  /** Counts bytes that are sent behind all that is written here. To be called before anything is written. */
+  elsewhere(size: number): void {
+    this.#elsewhereSize += size;
   }
 
   /** Completes the length-delimited field whose content has been written since `size` was `end`. */
@@ -127,7 +134,7 @@ export class ProtobufWriter {
   }
 
   #grow(size: number): void {
-    const used = this.size;
+    const used = this.#buffer.length - this.#position;
     const grown = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, used + size));
     this.#buffer.copy(grown, grown.length - used, this.#position);
     this.#position = grown.length - used;

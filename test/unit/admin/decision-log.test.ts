@@ -25,6 +25,7 @@ const PICK: Pick = {
   tieCount: 1,
   tokens: 64,
   promptTokens: 64,
+  arePromptTokensReturned: false,
   total: 6.9123,
   scores: [1, 0.98, 0.984],
   nameNumber: 1,

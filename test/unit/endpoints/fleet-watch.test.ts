@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { FleetWatch, type ScrapeFault } from "../../../src/endpoints/fleet-watch.ts";
 import { type Endpoint, EndpointRegistry } from "../../../src/endpoints/registry.ts";
+import { type ControlCounters, newControlCounters } from "../../../src/telemetry/control-counters.ts";
 import type { Logger } from "../../../src/telemetry/logger.ts";
-import { type ControlCounters, newControlCounters } from "../../../src/telemetry/metrics.ts";
 import { EndpointColumns } from "../../../src/wasm/endpoint-columns.ts";
 import { createSharedMemory } from "../../../src/wasm/regions.ts";
 

@@ -87,7 +87,12 @@ describe("findUsage", () => {
 describe("a response's usage reader", () => {
   const readFrom = (pieces: readonly string[], format = USAGE_OBJECT): Usage | undefined => {
     const reader = format.open();
-    for (const piece of pieces) reader.push(Buffer.from(piece));
+    for (const piece of pieces) {
+      const memory = Buffer.from(piece);
+      reader.push(memory);
+      // What is kept of it is a copy.
+      memory.fill(0xff);
+    }
     return reader.read(true);
   };
   const object = '"usage":{"prompt_tokens":7}';

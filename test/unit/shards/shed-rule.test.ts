@@ -143,7 +143,7 @@ describe("shards whose connections the kernel spreads by chance", () => {
     { shards: 8, connections: 3, minutes: 1 },
     { shards: 8, connections: 16, minutes: 10 },
   ])(
-    `$shards shards with $connections connections come to rest (${RUNS_COUNT} runs, seed ${SEED}), half of them in $minutes min`,
+    `$shards shards, $connections connections come to rest, half of ${RUNS_COUNT} runs in $minutes min (seed ${SEED})`,
     ({ shards, connections, minutes }) => {
       const prng = new Prng(SEED);
       const times: number[] = [];

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
 import { ERROR_KINDS } from "../../../src/base/errors.ts";
+import { newControlCounters } from "../../../src/telemetry/control-counters.ts";
 import { DEGRADED_STATES } from "../../../src/telemetry/degraded-states.ts";
 import { HealthDetails } from "../../../src/telemetry/health-details.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { METRICS } from "../../../src/telemetry/metrics/all-metrics.ts";
 import { MetricsPage } from "../../../src/telemetry/metrics/page.ts";
-import { type FleetView, newControlCounters, OWN_METRICS } from "../../../src/telemetry/metrics.ts";
+import { type FleetView, OWN_METRICS } from "../../../src/telemetry/metrics.ts";
 import { countConnections } from "../../../src/telemetry/series/connection-series.ts";
 import { SeriesView } from "../../../src/telemetry/series/series-view.ts";
 import { SharedCounters } from "../../../src/wasm/counters.ts";
@@ -114,6 +115,7 @@ describe("metrics", () => {
     ["endpoint_picker_response_events_total", layout.SHARD_COUNTER_RESPONSE_EVENTS],
     ["endpoint_picker_served_elsewhere_total", layout.SHARD_COUNTER_SERVED_ELSEWHERE],
     ["endpoint_picker_rewrites_skipped_total", layout.SHARD_COUNTER_REWRITES_SKIPPED],
+    ["endpoint_picker_slabs_exhausted_total", layout.SHARD_COUNTER_SLABS_EXHAUSTED],
   ] as const)("%s is the sum over the shards", async (name, counter) => {
     const fleet = fleetOf();
     fleet.shards[0]?.count(counter, 40);

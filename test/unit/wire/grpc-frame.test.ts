@@ -34,7 +34,12 @@ describe("a stream of frames", () => {
   const read = (pieces: readonly Buffer[], messageSizeMax = 100): string[] => {
     const messages: string[] = [];
     const reader = new GrpcFrameReader({ messageSizeMax, onMessage: (message) => messages.push(message.toString()) });
-    for (const piece of pieces) reader.push(piece);
+    for (const piece of pieces) {
+      const memory = Buffer.from(piece);
+      reader.push(memory);
+      // What is kept of it is a copy.
+      memory.fill(0xff);
+    }
     return messages;
   };
 

@@ -99,6 +99,8 @@ export class Connection implements FrameHandler, StreamOwner, Backlog {
   /** The stream of the DATA frame at hand; undefined when its bytes go nowhere. */
   #dataStream: DirectStream | undefined;
   #dataSize = 0;
+  /** Streams that the client ended in the bytes at hand. */
+  readonly #halfClosed: DirectStream[] = [];
   /** A header block that goes on in CONTINUATION frames. */
   #block: { readonly streamId: number; readonly flags: number; readonly pieces: Buffer[]; size: number } | undefined;
   readonly #keepAlive: KeepAlive;
@@ -210,6 +212,7 @@ export class Connection implements FrameHandler, StreamOwner, Backlog {
     try {
       const start = this.#state === "opening" ? this.#readPreface(bytes) : 0;
       this.#reader.push(bytes, start);
+      if (this.#halfClosed.length > 0) this.#tellHalfClosed();
       if (this.#output.isOverfull) throw new ConnectionError(ERROR_CODE.enhanceYourCalm, "answers are not read");
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
@@ -414,8 +417,17 @@ export class Connection implements FrameHandler, StreamOwner, Backlog {
 
   #onRemoteEnd(stream: DirectStream): void {
     stream.isRemoteEnded = true;
-    if (!stream.reader.isBetweenMessages) stream.fail("the client ended the stream within a message");
-    stream.onHalfClose();
+    this.#halfClosed.push(stream);
+  }
+
+  /** Envoy ends a stream before it resets it: what is reset in the same breath was not half-closed, but cancelled. */
+  #tellHalfClosed(): void {
+    for (const stream of this.#halfClosed) {
+      if (!this.#streams.has(stream.id)) continue;
+      if (!stream.reader.isBetweenMessages) stream.fail("the client ended the stream within a message");
+      stream.onHalfClose();
+    }
+    this.#halfClosed.length = 0;
   }
 
   /** A frame for a stream that is not there: it is over, or it never was. */

@@ -1,0 +1,71 @@
+/**
+ * What a conversation sees of a response's body, and whether that is what the configuration wants. A body that nobody
+ * looks at is asked not to be shown; a proxy that shows it all the same, or hides one that is wanted, is reported.
+ *
+ *   body is   shown                           hidden
+ *   wanted    read as it passes               unseen, reported
+ *   unwanted  passed on unread, reported      unseen: the stream's end is the response's end
+ */
+import { BODY_SEND_MODE, HEADER_SEND_MODE } from "../wire/ext-proc/fields.ts";
+import type { ProcessingMode } from "../wire/ext-proc/response-encoder.ts";
+import type { BodyModes } from "./body-modes.ts";
+
+/** Told what proxies do with bodies of responses, once per response at most. */
+export interface ProxyReports {
+  nowMs(): number;
+  /** A response is over, and was shown or hidden as it should be. */
+  onAsWanted(): void;
+  /** A body that is wanted is not shown. */
+  onBodyHidden(): void;
+  /** A body that is not wanted is shown. */
+  onBodyShown(modes: BodyModes): void;
+  /** The stream of a streamed response is over that was not shown. `lastedMs`: from the answer to its headers. */
+  onUnseenEnd(lastedMs: number): void;
+}
+
+export class ResponseSight {
+  /** Nobody looks at the body, or it is not shown. */
+  readonly isUnseen: boolean;
+  /** Asks the proxy not to show the body, but to keep the stream until the response is over. */
+  readonly modeOverride: ProcessingMode | undefined;
+  readonly #reports: ProxyReports;
+  readonly #modes: BodyModes;
+  #isAsWanted = true;
+  #answeredAtMs: number | undefined;
+
+  /** Of a response whose headers have come, and whose body follows. */
+  constructor(reports: ProxyReports, modes: BodyModes, isWanted: boolean) {
+    this.#reports = reports;
+    this.#modes = modes;
+    this.isUnseen = !isWanted || modes.response === "none";
+    // Trailers are asked for although nobody reads them: Envoy ends a stream on which nothing more is to come.
+    this.modeOverride = isWanted
+      ? undefined
+      : {
+          requestBodyMode: modes.requestSendMode,
+          responseBodyMode: BODY_SEND_MODE.none,
+          responseTrailerMode: HEADER_SEND_MODE.send,
+        };
+    if (!isWanted || modes.response !== "none") return;
+    this.#isAsWanted = false;
+    reports.onBodyHidden();
+  }
+
+  onHeadersAnswered(isStreaming: boolean): void {
+    if (this.isUnseen && isStreaming) this.#answeredAtMs = this.#reports.nowMs();
+  }
+
+  /** A piece of a body came that nobody looks at. */
+  onBodyShown(): void {
+    if (!this.#isAsWanted) return;
+    this.#isAsWanted = false;
+    this.#answeredAtMs = undefined;
+    this.#reports.onBodyShown(this.#modes);
+  }
+
+  /** The stream is over. */
+  onClosed(): void {
+    if (this.#answeredAtMs !== undefined) this.#reports.onUnseenEnd(this.#reports.nowMs() - this.#answeredAtMs);
+    if (this.#isAsWanted) this.#reports.onAsWanted();
+  }
+}
