@@ -10,7 +10,13 @@ import type { Phase } from "./admin/pages/health.ts";
 import { balanceShards } from "./balance-shards.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Prng } from "./base/prng.ts";
-import { BLOCKS_PER_ENDPOINT_MAX, METRICS_STALE_MS, POOL_GAUGES_REFRESH_MS } from "./config/defaults.ts";
+import {
+  BLOCKS_PER_ENDPOINT_MAX,
+  METRICS_STALE_MS,
+  POOL_GAUGES_REFRESH_MS,
+  TRANSPORTS,
+  type TransportKind,
+} from "./config/defaults.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { showConfig } from "./config/show.ts";
 import { loadBuiltInConfiguration } from "./configuration.ts";
@@ -56,6 +62,8 @@ export interface EppOptions {
   readonly metricsPort: number;
   /** TLS on the port of ext_proc; plaintext when absent. */
   readonly tls?: SecureServing | undefined;
+  /** Who speaks HTTP/2 with proxies; the first of `TRANSPORTS` when absent. */
+  readonly transport?: TransportKind;
   /** Answer gRPC health on the port of ext_proc, too; not when absent. */
   readonly healthOnGrpcPort?: boolean;
   /** Bounds of ext_proc messages from and to the proxy; see `ServingSettings`. */
@@ -332,6 +340,7 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
     shardCount,
     host: options.host,
     serving: {
+      transport: options.transport ?? TRANSPORTS[0],
       tls: certificate?.tls,
       servesHealth: options.healthOnGrpcPort ?? false,
       messageReceiveSizeMax: options.messageReceiveSizeMax,

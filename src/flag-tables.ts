@@ -9,8 +9,11 @@ import {
   POOL_GAUGES_REFRESH_MS,
   REQUEST_BODY_SIZE_MAX,
   SCRAPE_INTERVAL_MS,
+  TRANSPORTS,
+  type TransportKind,
 } from "./config/defaults.ts";
 import {
+  choiceFlag,
   durationFlag,
   integerFlag,
   integerListFlag,
@@ -64,6 +67,7 @@ export interface ListeningFlags {
   readonly healthPort: number;
   readonly metricsPort: number;
   readonly healthOnGrpcPort: boolean;
+  readonly transport: TransportKind;
   readonly messageReceiveSizeMax: number | undefined;
   readonly messageSendSizeMax: number | undefined;
   readonly shardCount: number;
@@ -75,6 +79,11 @@ export const LISTENING_FLAGS: FlagTableOf<ListeningFlags> = {
   healthPort: portFlag("grpc-health-port", "Port of gRPC health, always without TLS.", 9003),
   metricsPort: portFlag("metrics-port", "Port of Prometheus metrics.", 9090),
   healthOnGrpcPort: switchFlag("health-checking", "Serve gRPC health on the port of ext_proc, too."),
+  transport: choiceFlag(
+    "transport",
+    "Who speaks HTTP/2 with proxies: the picker itself, or grpc-js over Node's HTTP/2 at several times the CPU.",
+    TRANSPORTS,
+  ),
   messageReceiveSizeMax: optionalSizeFlag({
     name: "grpc-max-recv-msg-size",
     help: "A larger ext_proc message from the proxy ends its stream.",

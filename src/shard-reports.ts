@@ -77,6 +77,10 @@ export class ShardReportsTaker {
         control.tlsHandshakesFailed += message.report.count;
         logger.warn({ ...message.report }, "clients did not come through the TLS handshake of ext_proc");
         break;
+      case "connectionsFailed":
+        control.connectionsFailed += message.report.count;
+        logger.warn({ ...message.report }, "connections of ext_proc were given up for what their client sent");
+        break;
       case "unknownName":
         this.#addName(message.name);
         break;

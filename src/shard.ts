@@ -27,7 +27,7 @@ import { PluginRegistry } from "./framework/registry.ts";
 import { answerQueries } from "./platform/answer-queries.ts";
 import { serveQueries } from "./platform/thread-queries.ts";
 import { PLANNED_PLUGINS } from "./plugins/planned.ts";
-import { HandshakeReports } from "./shards/handshake-reports.ts";
+import { FailureReports } from "./shards/failure-reports.ts";
 import type { FromShard, ShardResult, ShardTask, ToShard } from "./shards/messages.ts";
 import { PluginReports } from "./shards/plugin-reports.ts";
 import { PolicyLoader } from "./shards/policy-loader.ts";
@@ -95,10 +95,12 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const health = new HealthState();
   health.update({ isReady: task.isReady });
   const healthService = healthRoutes(health);
-  const handshakes = new HandshakeReports(systemClock, (report) => send({ kind: "handshakesFailed", report }));
+  const handshakes = new FailureReports(systemClock, (report) => send({ kind: "handshakesFailed", report }));
+  const failures = new FailureReports(systemClock, (report) => send({ kind: "connectionsFailed", report }));
   let transport: Transport;
   try {
-    transport = await (process.env["MAGPIE_T"] === "g" ? listenGrpcJs : listenDirect)({
+    const listenOn = task.serving.transport === "direct" ? listenDirect : listenGrpcJs;
+    transport = await listenOn({
       ...task.listen,
       ...(tls !== undefined && { tls }),
       routes: new Map([
@@ -108,6 +110,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
       messageSizeMax: messageReceiveSizeMax ?? task.requestBodySizeMax + MESSAGE_HEADROOM_SIZE,
       messageSendSizeMax,
       onHandshakeFailed: (reason) => handshakes.add(reason),
+      onConnectionFailed: (reason) => failures.add(reason),
       clock: systemClock,
     });
   } catch (error) {
@@ -120,6 +123,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const streamsCut = await untilTold(task.control, { transport, health, healthService, state, onShed });
   countingConnections.cancel();
   handshakes.close();
+  failures.close();
   reports.close();
   slabReports.close();
   await tracing?.close();

@@ -46,6 +46,13 @@ export const PARSER_TYPES_DEFAULT: readonly string[] = [
 /** Bodies of responses are looked at: tokens, time to first token and time between tokens are known from nothing else. */
 export const RESPONSE_BODY_DEFAULT: ResponseBodyHandling = "observe";
 
+/**
+ * Who speaks HTTP/2 with proxies, the default first: the shard itself, for a fraction of what grpc-js and Node's HTTP/2
+ * take (bench/README.md), or these, to compare with and to fall back on.
+ */
+export const TRANSPORTS = ["direct", "grpc-js"] as const;
+export type TransportKind = (typeof TRANSPORTS)[number];
+
 /** How long a request may wait for a place: the Go picker's `defaultRequestTTL`. */
 export const REQUEST_TTL_MS = 60_000;
 

@@ -1,6 +1,7 @@
 /** What the control thread and a shard say to each other. Requests never pass here; they stay on their shard. */
 import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../base/errors.ts";
+import type { TransportKind } from "../config/defaults.ts";
 import type { DecisionRecord } from "../director/context.ts";
 import type { FleetSnapshot } from "../director/known-fleet.ts";
 import type { Objective } from "../framework/objective.ts";
@@ -11,7 +12,7 @@ import type { PolicyConfig } from "../scheduling/policy.ts";
 import type { DegradedCode } from "../telemetry/degraded-states.ts";
 import type { RequestOutcome, SuppressedOutcomes } from "../telemetry/outcome-sampler.ts";
 import type { TracingSettings } from "../telemetry/tracing/settings.ts";
-import type { HandshakeReport } from "./handshake-reports.ts";
+import type { FailureReport } from "./failure-reports.ts";
 
 /** A policy that a shard is to compile for itself, or compiled before. */
 export interface PolicyOrder {
@@ -27,6 +28,7 @@ export interface PolicyOrder {
 
 /** How a shard meets its clients. */
 export interface ServingSettings {
+  readonly transport: TransportKind;
   /** Plaintext when absent. */
   readonly tls?: TlsServing | undefined;
   /** Answer gRPC health on the port of ext_proc, too. */
@@ -115,7 +117,9 @@ export type FromShard =
   | { readonly kind: "refusal"; readonly code: ErrorCode; readonly message: string }
   /** A proxy was told to replace a connection. */
   | { readonly kind: "connectionShed" }
-  | { readonly kind: "handshakesFailed"; readonly report: HandshakeReport }
+  | { readonly kind: "handshakesFailed"; readonly report: FailureReport }
+  /** Connections that were given up for what their client sent. */
+  | { readonly kind: "connectionsFailed"; readonly report: FailureReport }
   | { readonly kind: "protocolError"; readonly message: string };
 
 /** Failed calls of one plugin, of one cause. */

@@ -11,6 +11,8 @@ export interface ControlCounters {
   shardRestarts: number;
   indexWriterRestarts: number;
   tlsHandshakesFailed: number;
+  /** Connections to ext_proc that were given up for what their client sent. */
+  connectionsFailed: number;
   connectionsShed: number;
   /** Visitors of the metrics port that were over a bound. */
   readonly adminTurnedAway: { connections: number; answers: number; stalled: number };
@@ -27,6 +29,7 @@ export function newControlCounters(): ControlCounters {
     shardRestarts: 0,
     indexWriterRestarts: 0,
     tlsHandshakesFailed: 0,
+    connectionsFailed: 0,
     connectionsShed: 0,
     adminTurnedAway: { connections: 0, answers: 0, stalled: 0 },
   };

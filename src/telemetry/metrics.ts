@@ -352,6 +352,13 @@ export const OWN_METRICS: readonly OwnMetric[] = [
     read: ({ control }) => one(control.tlsHandshakesFailed),
   },
   {
+    name: "endpoint_picker_connections_failed_total",
+    type: "counter",
+    help: "Connections to ext_proc that were given up for what their client sent.",
+    labels: [],
+    read: ({ control }) => one(control.connectionsFailed),
+  },
+  {
     name: "endpoint_picker_admin_turned_away_total",
     type: "counter",
     help: "Connections and requests of the metrics port that were over a bound: too many at once, or too slow.",

@@ -206,6 +206,7 @@ describe("metrics", () => {
       shardRestarts: 5,
       indexWriterRestarts: 6,
       tlsHandshakesFailed: 7,
+      connectionsFailed: 8,
       connectionsShed: 13,
       adminTurnedAway: { connections: 10, answers: 11, stalled: 12 },
     };
@@ -215,6 +216,7 @@ describe("metrics", () => {
     expect(values(samples, "endpoint_picker_endpoints_file_reads_total")).toEqual({ success: 8, failure: 9 });
     expect(values(samples, "endpoint_picker_thread_restarts_total")).toEqual({ shard: 5, "index-writer": 6 });
     expect(values(samples, "endpoint_picker_tls_handshakes_failed_total")).toEqual({ "": 7 });
+    expect(values(samples, "endpoint_picker_connections_failed_total")).toEqual({ "": 8 });
     expect(values(samples, "endpoint_picker_connections_shed_total")).toEqual({ "": 13 });
     expect(values(samples, "endpoint_picker_endpoints")).toEqual({ reachable: 2, unreachable: 1 });
     const turnedAway = values(samples, "endpoint_picker_admin_turned_away_total");

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../../src/base/clock.ts";
-import { HANDSHAKE_REPORT_MS, type HandshakeReport, HandshakeReports } from "../../../src/shards/handshake-reports.ts";
+import { FAILURE_REPORT_MS, type FailureReport, FailureReports } from "../../../src/shards/failure-reports.ts";
 
 function start() {
   const clock = new ManualClock();
-  const reports: HandshakeReport[] = [];
-  return { clock, reports, handshakes: new HandshakeReports(clock, (report) => void reports.push(report)) };
+  const reports: FailureReport[] = [];
+  return { clock, reports, handshakes: new FailureReports(clock, (report) => void reports.push(report)) };
 }
 
 describe("failed handshakes", () => {
@@ -14,7 +14,7 @@ describe("failed handshakes", () => {
     handshakes.add("first");
     expect(reports).toEqual([{ count: 1, reason: "first" }]);
     for (let count = 0; count < 50; count++) handshakes.add(`reason ${count}`);
-    clock.advance(HANDSHAKE_REPORT_MS - 1);
+    clock.advance(FAILURE_REPORT_MS - 1);
     expect(reports).toHaveLength(1);
     clock.advance(1);
     expect(reports.slice(1)).toEqual([{ count: 50, reason: "reason 49" }]);
@@ -23,7 +23,7 @@ describe("failed handshakes", () => {
   it("are reported at once again after a quiet time, and leave no timer behind", () => {
     const { clock, reports, handshakes } = start();
     handshakes.add("first");
-    clock.advance(HANDSHAKE_REPORT_MS);
+    clock.advance(FAILURE_REPORT_MS);
     expect(clock.pendingCount).toBe(0);
     handshakes.add("second");
     expect(reports).toEqual([

@@ -1,27 +1,27 @@
 /**
- * Failed TLS handshakes of a shard, told to the control thread at most once in a while: a proxy that speaks plaintext
- * tries again many times a second.
+ * Connections of a shard that came to nothing, told to the control thread at most once in a while: a proxy that speaks
+ * what is not understood tries again many times a second.
  */
 import type { Clock, Timer } from "../base/clock.ts";
 
 /** Time between two reports. */
-export const HANDSHAKE_REPORT_MS = 10_000;
+export const FAILURE_REPORT_MS = 10_000;
 
-export interface HandshakeReport {
-  /** Handshakes that failed since the last report. */
+export interface FailureReport {
+  /** Connections that failed since the last report. */
   readonly count: number;
   /** Of the last of them. */
   readonly reason: string;
 }
 
-export class HandshakeReports {
+export class FailureReports {
   readonly #clock: Clock;
-  readonly #report: (report: HandshakeReport) => void;
+  readonly #report: (report: FailureReport) => void;
   #count = 0;
   #reason = "";
   #pause: Timer | undefined;
 
-  constructor(clock: Clock, report: (report: HandshakeReport) => void) {
+  constructor(clock: Clock, report: (report: FailureReport) => void) {
     this.#clock = clock;
     this.#report = report;
   }
@@ -41,6 +41,6 @@ export class HandshakeReports {
     if (this.#count === 0) return;
     this.#report({ count: this.#count, reason: this.#reason });
     this.#count = 0;
-    this.#pause = this.#clock.setTimeout(() => this.#flush(), HANDSHAKE_REPORT_MS);
+    this.#pause = this.#clock.setTimeout(() => this.#flush(), FAILURE_REPORT_MS);
   }
 }
