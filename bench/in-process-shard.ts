@@ -91,7 +91,7 @@ export function inProcessShard(options: {
   if (memory === undefined) throw new Error("the bench needs a shard");
   let deferred: (() => void) | undefined;
   let finishedCount = 0;
-  const outcomes = new OutcomeSampler(systemClock, { onOutcome: () => undefined, onSuppressed: () => undefined });
+  const outcomes = new OutcomeSampler(systemClock, { onOutcomes: () => undefined, onSuppressed: () => undefined });
   const outbox = new Outbox();
   const director = new Director({
     memory,

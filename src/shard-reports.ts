@@ -64,8 +64,8 @@ export class ShardReportsTaker {
       case "recovered":
         this.#states[shard]?.clear(message.code, message.subject);
         break;
-      case "outcome":
-        this.#outcomes.write(shard, message.outcome);
+      case "outcomes":
+        for (const outcome of message.outcomes) this.#outcomes.write(shard, outcome);
         break;
       case "suppressedOutcomes":
         this.#outcomes.writeSuppressed(shard, message.counts);

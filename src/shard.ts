@@ -86,7 +86,8 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   const metrics = tracing?.metrics ?? counted;
   const slabReports = new SlabReports({ clock: systemClock, send, size: SHARD_SLABS_MAX * SLAB_SIZE });
   const slabs = slabPool(memory, slabReports);
-  const context = conversationContext(task, { memory, slabs, metrics, prng, state, send });
+  const outcomes = outcomeSampler(send);
+  const context = conversationContext(task, { memory, slabs, metrics, prng, state, outcomes, send });
   const open: OpenConversation = (stream) => new Conversation(stream, context);
   const streams = new StreamSeries(series, systemClock);
   const pluginStates = (): string => formatPluginStates(state.policies.active.compiled.plugins);
@@ -125,6 +126,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
   handshakes.close();
   failures.close();
   reports.close();
+  outcomes.close();
   slabReports.close();
   await tracing?.close();
   task.control.close();
@@ -139,10 +141,11 @@ function conversationContext(
     readonly metrics: RequestMetrics;
     readonly prng: Prng;
     readonly state: ShardState;
+    readonly outcomes: OutcomeSampler;
     readonly send: (message: FromShard) => void;
   },
 ): ConversationContext {
-  const { memory, slabs, metrics, prng, state, send } = shard;
+  const { memory, slabs, metrics, prng, state, outcomes, send } = shard;
   const decisions = new DecisionQueue({
     memory,
     clock: systemClock,
@@ -150,7 +153,6 @@ function conversationContext(
     withCandidates: task.emitEndpointScores,
     defer: (run) => setImmediate(run),
   });
-  const outcomes = outcomeSampler(send);
   const director = new Director({
     memory,
     decisions,
@@ -206,7 +208,7 @@ function slabPool(memory: ShardMemory, reports: SlabReports): SlabPool {
 
 function outcomeSampler(send: (message: FromShard) => void): OutcomeSampler {
   return new OutcomeSampler(systemClock, {
-    onOutcome: (outcome) => send({ kind: "outcome", outcome }),
+    onOutcomes: (outcomes) => send({ kind: "outcomes", outcomes }),
     onSuppressed: (counts) => send({ kind: "suppressedOutcomes", counts }),
   });
 }

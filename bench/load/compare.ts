@@ -8,7 +8,7 @@ import { makeScripts } from "./exchange-script.ts";
 import { runH2load } from "./h2load.ts";
 import { runLoad } from "./load-run.ts";
 import { type LoadRecord, type MatrixOptions, runMatrix, spanOf } from "./matrix.ts";
-import { pinGenerator, type ServerUnderTest, startBareProcess, startPickerProcess } from "./servers.ts";
+import { type Pinning, pinGenerator, type ServerUnderTest, startBareProcess, startPickerProcess } from "./servers.ts";
 
 export interface CompareOptions extends Omit<MatrixOptions, "isPinned"> {
   readonly endpointCount: number;
@@ -19,6 +19,19 @@ const CHECK_EXCHANGES = 10_000;
 const CHECK_TURNS = 3;
 const CHECK_CONCURRENCY = 32;
 const CHECK_CONNECTIONS = 2;
+
+/** Starts one of the servers that are compared. */
+type Contender = (options: {
+  readonly pinning: Pinning | undefined;
+  readonly endpointCount: number;
+}) => Promise<ServerUnderTest>;
+
+/** In the order in which they take turns: the base of the ratios, what the targets are for, and what explains both. */
+const CONTENDERS: readonly Contender[] = [
+  ({ pinning }) => startBareProcess({ pinning }),
+  (options) => startPickerProcess({ ...options, shardCount: 1 }),
+  (options) => startPickerProcess({ ...options, shardCount: 1, name: "picker over TLS", isTls: true }),
+];
 
 /** Runs everything; the servers are gone when it resolves. */
 export async function compareServers(options: CompareOptions, clock: Clock): Promise<LoadRecord> {
@@ -35,10 +48,9 @@ export async function compareServers(options: CompareOptions, clock: Clock): Pro
     const h2load = await checkGenerator(unlimited, options, clock);
     options.onProgress(h2load);
     await unlimited.end();
-    const bare = await started(startBareProcess({ pinning }));
-    const { endpointCount } = options;
-    const picker = await started(startPickerProcess({ pinning, endpointCount, shardCount: 1 }));
-    const matrix = await runMatrix({ bare, picker }, { ...options, isPinned: pinning !== undefined }, clock);
+    servers.pop();
+    for (const start of CONTENDERS) await started(start({ ...options, pinning }));
+    const matrix = await runMatrix(servers, { ...options, isPinned: pinning !== undefined }, clock);
     return { ...matrix, h2load };
   } finally {
     await Promise.all(servers.map((server) => server.end()));

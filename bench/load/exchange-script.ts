@@ -20,6 +20,12 @@ export interface ScriptOptions {
   readonly prefixShare: number;
   /** SSE chunks of a response; the last one holds usage and `[DONE]`. */
   readonly chunkCount: number;
+  /** Request headers in front of the usual ones. The first `NO_SERIAL` in any header becomes the serial number. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** 200 when absent. */
+  readonly responseStatus?: number;
+  /** Bytes that the body lacks at its end. */
+  readonly cutSize?: number;
 }
 
 export interface ScriptMessage {
@@ -54,15 +60,17 @@ export function makeScripts(options: ScriptOptions, prng: Prng): ExchangeScript[
   const headers = requestHeaders(options);
   const response = responseMessages(options);
   return prompts.map((prompt) => {
-    const request = [headers, ...bodyMessages(prompt, pieceSize)];
+    const request = [headers, ...bodyMessages(prompt, options)];
     return { messages: [...request, ...response], requestCount: request.length };
   });
 }
 
-const NO_SERIAL: string = "0".repeat(SERIAL_SIZE);
+/** Where the serial number will stand in a header. */
+export const NO_SERIAL: string = "0".repeat(SERIAL_SIZE);
 
-function requestHeaders({ path, bodySize }: ScriptOptions): ScriptMessage {
+function requestHeaders({ path, bodySize, headers: first }: ScriptOptions): ScriptMessage {
   const headers = Object.entries({
+    ...first,
     ":authority": "models.example",
     ":path": path,
     ":method": "POST",
@@ -84,7 +92,11 @@ function requestHeaders({ path, bodySize }: ScriptOptions): ScriptMessage {
   return { bytes: message, serialAt: message.indexOf(NO_SERIAL) };
 }
 
-function bodyMessages({ body, serialAt }: Prompt, pieceSize: number): ScriptMessage[] {
+function bodyMessages(
+  { body: whole, serialAt }: Prompt,
+  { pieceSize, cutSize = 0 }: Pick<ScriptOptions, "pieceSize" | "cutSize">,
+): ScriptMessage[] {
+  const body = whole.subarray(0, whole.length - cutSize);
   const messages: ScriptMessage[] = [];
   for (let start = 0; start < body.length; start += pieceSize) {
     const piece = body.subarray(start, start + pieceSize);
@@ -96,9 +108,9 @@ function bodyMessages({ body, serialAt }: Prompt, pieceSize: number): ScriptMess
   return messages;
 }
 
-function responseMessages({ chunkCount, model }: ScriptOptions): ScriptMessage[] {
+function responseMessages({ chunkCount, model, responseStatus = 200 }: ScriptOptions): ScriptMessage[] {
   const headers = Object.entries({
-    ":status": "200",
+    ":status": String(responseStatus),
     "content-type": "text/event-stream; charset=utf-8",
     date: "Fri, 20 Nov 2026 12:00:00 GMT",
     server: "uvicorn",

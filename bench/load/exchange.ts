@@ -91,7 +91,8 @@ export class Exchange implements LoadStream, AnswerHandler {
     this.#phase = "request";
     this.#hasHeadersAnswer = false;
     this.#answers.reset();
-    this.allowedCount = this.#options.isAtOnce ? script.messages.length : script.requestCount - (isHeld ? 1 : 0);
+    const firstCount = this.#options.isAtOnce ? script.messages.length : script.requestCount - (isHeld ? 1 : 0);
+    this.allowedCount = Math.min(firstCount, script.messages.length);
     this.serial = serial;
     this.intendedMs = intendedMs;
     this.heardMs = nowMs;

@@ -2,20 +2,21 @@
 import type { LoadRecord, MeasureRecord, Span } from "./matrix.ts";
 
 export function formatLoadRecord(record: LoadRecord): string {
-  const { machine, node, commit, seed, roundCount, durationMs } = record;
+  const { machine, node, commit, seed, roundCount, durationMs, servers } = record;
   const pinned = record.isPinned ? "servers on one core, generator on the others" : "nothing pinned to a core";
-  const rows = record.measures.map((measure) => {
-    const { bare, picker, ratio } = measure;
-    const figures = [bare, picker].map((span) => (span === undefined ? LIMITED : figure(measure, span)));
-    return `| ${[measure.label, ...figures, ratio === undefined ? LIMITED : formatRatio(ratio)].join(" | ")} |`;
-  });
   const rounds = `${roundCount} rounds of ${durationMs / 1000} s`;
+  const head = ["", ...servers.map(({ name }) => name), "target for the picker"];
+  const rows = record.measures.map((measure) => [
+    measure.label,
+    ...servers.map((_, index) => figureCell(measure, index)),
+    targetCell(measure),
+  ]);
   return [
     `**load**: ${machine}; Node ${node}; commit ${commit}; seed ${seed}; ${rounds}; ${pinned}.`,
     "",
-    "| | bare gRPC server | picker | ratio: median, span |",
-    "|---|---|---|---|",
-    ...rows,
+    tableLine(head),
+    `|${"---|".repeat(head.length)}`,
+    ...rows.map(tableLine),
     "",
     ...notes(record),
   ].join("\n");
@@ -24,18 +25,36 @@ export function formatLoadRecord(record: LoadRecord): string {
 /** Stands for a figure that says more about the generator. */
 const LIMITED = "–";
 
-function figure({ unit }: MeasureRecord, { median }: Span): string {
-  return `${short(median)}${unit === "/s" ? "" : " "}${unit}`;
+/** The base's figure alone; of the others the ratio to it as well. */
+function figureCell(measure: MeasureRecord, index: number): string {
+  const [figure, ratio] = [measure.figures[index], measure.ratios[index]];
+  if (figure === undefined) return LIMITED;
+  const text = `${short(figure.median)}${measure.unit === "/s" ? "" : " "}${measure.unit}`;
+  return index === 0 || ratio === undefined ? text : `${text}: ${formatRatio(ratio)}`;
 }
 
 function formatRatio({ median, min, max }: Span): string {
   return `${median.toFixed(2)} × (${min.toFixed(2)} … ${max.toFixed(2)})`;
 }
 
+function targetCell({ target, unit, figures, ratios }: MeasureRecord): string {
+  const [figure, ratio] = [figures[PICKER], ratios[PICKER]];
+  if (figure === undefined || ratio === undefined) return LIMITED;
+  if ("ratioMax" in target) return `≤ ${target.ratioMax} ×: ${ratio.median <= target.ratioMax ? "met" : "missed"}`;
+  return `≥ ${target.min}${unit}: ${figure.median >= target.min ? "met" : "missed"}`;
+}
+
+/** Which of the servers the targets are for. */
+const PICKER = 1;
+
+function tableLine(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
 function notes(record: LoadRecord): string[] {
-  const memory = record.memoryBytesMax;
+  const memory = record.servers.map(({ name, memoryBytesMax }) => `${name} ${megabytes(memoryBytesMax)}`);
   const lines = [
-    `Memory at most: bare server ${megabytes(memory.bare)}, picker ${megabytes(memory.picker)}.`,
+    `Ratios are to the ${record.servers[0]?.name}, round by round: median, and span in brackets. Memory at most: ${memory.join(", ")}.`,
     `The generator took ${short(record.generatorCpuPerExchangeUs)} µs of CPU per 4 KiB exchange.`,
     `Exchanges that failed: ${record.errorCount}.`,
     record.h2load,

@@ -1,10 +1,10 @@
 /**
- * What our picker costs beside a bare gRPC server: both are driven with the same loads in turn (A B A B), and each
- * figure is a ratio within one round, so that it holds when the machine's speed drifts. Reported are medians and spans.
+ * What our picker costs beside a bare gRPC server: servers are driven with the same loads in turn (A B C A B C), and
+ * each figure is a ratio to the first of them within one round, so that it holds when the machine's speed drifts.
+ * Reported are medians and spans.
  */
 import type { Clock } from "../../src/base/clock.ts";
 import { type BenchSurroundings, surroundings } from "../harness.ts";
-import type { Pace } from "./generator.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "./load-run.ts";
 import type { ServerUnderTest } from "./servers.ts";
 
@@ -35,10 +35,7 @@ const LOADS = {
 /** However slow a machine is: CPU time comes in steps of 10 ms. */
 const EXCHANGES_MIN = 50;
 
-/** Part of the rate of a closed loop at which latency is measured. */
-const OPEN_LOOP_FRACTION = 0.5;
-
-type MeasureName = "cpuSmall" | "cpuLarge" | "cpuChunk" | "rate220" | "rate450" | "pickP50" | "pickP99";
+type MeasureName = "cpuSmall" | "cpuLarge" | "cpuChunk" | "rate220" | "rate450";
 
 /** Servers get cheaper over their first exchanges, ours by half; on a busy machine these may take a while. */
 const WARM_UP_EXCHANGES = 20_000;
@@ -50,17 +47,17 @@ type RoundFigures = Readonly<Record<MeasureName, number | undefined>>;
 interface Measure {
   readonly label: string;
   readonly unit: string;
+  /** What the picker is to reach: a ratio to the bare server at most, or a figure at least. */
+  readonly target: { readonly ratioMax: number } | { readonly min: number };
 }
 
 /** The rows of the table, in its order. */
 const MEASURES: Readonly<Record<MeasureName, Measure>> = {
-  cpuSmall: { label: "CPU per exchange, 4 KiB, 1 chunk", unit: "µs" },
-  cpuLarge: { label: "CPU per exchange, 256 KiB, 1 chunk", unit: "µs" },
-  cpuChunk: { label: "CPU per response chunk", unit: "µs" },
-  rate220: { label: "exchanges per second of CPU, 220 KB", unit: "/s" },
-  rate450: { label: "exchanges per second of CPU, 450 KB", unit: "/s" },
-  pickP50: { label: "pick p50 at half the closed loop's rate, 4 KiB", unit: "ms" },
-  pickP99: { label: "pick p99 at half the closed loop's rate, 4 KiB", unit: "ms" },
+  cpuSmall: { label: "CPU per exchange, 4 KiB, 1 chunk", unit: "µs", target: { ratioMax: 1.25 } },
+  cpuLarge: { label: "CPU per exchange, 256 KiB, 1 chunk", unit: "µs", target: { ratioMax: 1.3 } },
+  cpuChunk: { label: "CPU per response chunk", unit: "µs", target: { ratioMax: 1.2 } },
+  rate220: { label: "exchanges per second of CPU, 220 KB", unit: "/s", target: { min: 1_500 } },
+  rate450: { label: "exchanges per second of CPU, 450 KB", unit: "/s", target: { min: 500 } },
 };
 
 /** Over the rounds. */
@@ -71,11 +68,10 @@ export interface Span {
 }
 
 export interface MeasureRecord extends Measure {
-  /** Absent, all three, where the generator was the limit in every round. */
-  readonly bare?: Span;
-  readonly picker?: Span;
-  /** Picker over bare server, round by round. */
-  readonly ratio?: Span;
+  /** In the order of the record's servers; absent where the generator was the limit in every round. */
+  readonly figures: readonly (Span | undefined)[];
+  /** Of each server to the first one, round by round. */
+  readonly ratios: readonly (Span | undefined)[];
 }
 
 export interface LoadRecord extends BenchSurroundings {
@@ -84,43 +80,43 @@ export interface LoadRecord extends BenchSurroundings {
   readonly roundCount: number;
   readonly durationMs: number;
   readonly isPinned: boolean;
+  /** The first is the base of the ratios, the second what targets are for. */
+  readonly servers: readonly { readonly name: string; readonly memoryBytesMax: number }[];
   readonly measures: readonly MeasureRecord[];
   /** Exchanges that failed, in all rounds. */
   readonly errorCount: number;
   /** Rounds in which the generator was the limit, and why. */
   readonly generatorLimits: readonly string[];
   readonly generatorCpuPerExchangeUs: number;
-  readonly memoryBytesMax: { readonly bare: number; readonly picker: number };
   /** How the generator compares with h2load, or that it could not be compared. */
   readonly h2load: string;
 }
 
-/** Drives both in turn, after rounds that do not count. */
+/** Drives all in turn, after rounds that do not count. */
 export async function runMatrix(
-  servers: { readonly bare: ServerUnderTest; readonly picker: ServerUnderTest },
+  servers: readonly ServerUnderTest[],
   options: MatrixOptions,
   clock: Clock,
 ): Promise<Omit<LoadRecord, "h2load">> {
   const matrix = new Matrix(options, clock);
-  for (const server of [servers.bare, servers.picker]) await matrix.warmUp(server);
+  for (const server of servers) await matrix.warmUp(server);
   matrix.forgetNotes();
-  const rounds: { bare: RoundFigures; picker: RoundFigures }[] = [];
+  const rounds: RoundFigures[][] = [];
   for (let round = 1; round <= options.roundCount; round++) {
-    const name = `round ${round} of ${options.roundCount}`;
-    const bare = await matrix.runRound(servers.bare, name);
-    rounds.push({ bare, picker: await matrix.runRound(servers.picker, name) });
+    const figures: RoundFigures[] = [];
+    for (const server of servers)
+      figures.push(await matrix.runRound(server, `round ${round} of ${options.roundCount}`));
+    rounds.push(figures);
   }
   const measures = (Object.keys(MEASURES) as MeasureName[]).map((name): MeasureRecord => {
-    const pairs = rounds.flatMap((round) => {
-      const [bare, picker] = [round.bare[name], round.picker[name]];
-      return bare === undefined || picker === undefined ? [] : [{ bare, picker }];
-    });
-    if (pairs.length === 0) return MEASURES[name];
+    const ofServer = (index: number): (number | undefined)[] => rounds.map((figures) => figures[index]?.[name]);
+    const bases = ofServer(0);
     return {
       ...MEASURES[name],
-      bare: spanOf(pairs.map(({ bare }) => bare)),
-      picker: spanOf(pairs.map(({ picker }) => picker)),
-      ratio: spanOf(pairs.map(({ bare, picker }) => picker / bare)),
+      figures: servers.map((_, index) => spanOfKnown(ofServer(index))),
+      ratios: servers.map((_, index) =>
+        spanOfKnown(ofServer(index).map((figure, round) => ratioOf(figure, bases[round]))),
+      ),
     };
   });
   return {
@@ -133,6 +129,15 @@ export async function runMatrix(
     measures,
     ...matrix.notes(servers),
   };
+}
+
+function ratioOf(figure: number | undefined, base: number | undefined): number | undefined {
+  return figure === undefined || base === undefined ? undefined : figure / base;
+}
+
+function spanOfKnown(values: readonly (number | undefined)[]): Span | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : spanOf(known);
 }
 
 class Matrix {
@@ -159,14 +164,12 @@ class Matrix {
   }
 
   async runRound(server: ServerUnderTest, round: string): Promise<RoundFigures> {
-    const run = (name: MatrixLoad["name"], pace?: Pace): Promise<LoadResult> =>
-      this.#load(server, { round, name, ...(pace && { pace }) });
+    const run = (name: MatrixLoad["name"]): Promise<LoadResult> => this.#load(server, { round, name });
     const small = await run("small");
     const large = await run("large");
     const chunks = await run("chunks");
     const text220 = await run("text220");
     const text450 = await run("text450");
-    const half = await run("small", { kind: "open", ratePerSecond: small.ratePerSecond * OPEN_LOOP_FRACTION });
     this.#generatorCosts.push(small.generator.cpuPerExchangeUs);
     return {
       cpuSmall: cpuOf(small),
@@ -174,8 +177,6 @@ class Matrix {
       cpuChunk: cpuPerChunkUs(chunks, cpuOf(small)),
       rate220: 1e6 / cpuOf(text220),
       rate450: 1e6 / cpuOf(text450),
-      pickP50: half.generatorLimit === undefined ? half.pick.p50Ms : undefined,
-      pickP99: half.generatorLimit === undefined ? half.pick.p99Ms : undefined,
     };
   }
 
@@ -186,33 +187,31 @@ class Matrix {
     this.#generatorCosts = [];
   }
 
-  notes(servers: {
-    readonly bare: ServerUnderTest;
-    readonly picker: ServerUnderTest;
-  }): Pick<LoadRecord, "errorCount" | "generatorLimits" | "generatorCpuPerExchangeUs" | "memoryBytesMax"> {
-    const memoryOf = ({ name }: ServerUnderTest): number => this.#memoryBytesMax.get(name) ?? 0;
+  notes(
+    servers: readonly ServerUnderTest[],
+  ): Pick<LoadRecord, "errorCount" | "generatorLimits" | "generatorCpuPerExchangeUs" | "servers"> {
     return {
+      servers: servers.map(({ name }) => ({ name, memoryBytesMax: this.#memoryBytesMax.get(name) ?? 0 })),
       errorCount: this.#errorCount,
       generatorLimits: this.#limits,
       generatorCpuPerExchangeUs: spanOf(this.#generatorCosts).median,
-      memoryBytesMax: { bare: memoryOf(servers.bare), picker: memoryOf(servers.picker) },
     };
   }
 
-  async #load(server: ServerUnderTest, { round, name, pace }: Turn): Promise<LoadResult> {
+  async #load(server: ServerUnderTest, { round, name }: Turn): Promise<LoadResult> {
     const { concurrency, ...script } = LOADS[name];
     const { load, onProgress } = this.#options;
     const options: LoadOptions = {
       ...load,
       script: { ...load.script, ...script },
-      pace: pace ?? { kind: "closed", concurrency },
+      pace: { kind: "closed", concurrency },
       exchangeCountMin: EXCHANGES_MIN,
-      target: { host: "127.0.0.1", port: server.port, isTls: false },
+      target: { host: "127.0.0.1", port: server.port, isTls: server.isTls },
       pid: server.pid,
       run: this.#run++,
     };
     const result = await runLoad(options, this.#clock);
-    const what = `${round}, ${server.name}, ${name}${pace === undefined ? "" : " at half the rate"}`;
+    const what = `${round}, ${server.name}, ${name}`;
     const figures = `${Math.round(result.ratePerSecond)}/s, ${cpuOf(result).toFixed(1)} µs of CPU`;
     onProgress(`${what}: ${figures}`);
     for (const [error, count] of Object.entries(result.errors)) {
@@ -229,8 +228,6 @@ class Matrix {
 interface Turn {
   readonly round: string;
   readonly name: MatrixLoad["name"];
-  /** A closed loop when absent. */
-  readonly pace?: Pace;
 }
 
 function cpuOf({ server }: LoadResult): number {

@@ -1,6 +1,6 @@
 /**
- * What the log line of a request costs its shard: a message to the control thread, or, under load, a comparison and a
- * count. The baseline writes the line on the shard itself, by the same logger.
+ * What the log line of a request costs its shard: its part of a message to the control thread, or, under load, a
+ * comparison and a count. The baseline writes the line on the shard itself, by the same logger.
  */
 import { openSync } from "node:fs";
 import { devNull } from "node:os";
@@ -26,6 +26,8 @@ const OUTCOME: RequestOutcome = {
   completionTokens: 256,
 };
 
+/** Lines of one message, at 20 per second and shard. */
+const LINES_PER_MESSAGE = 2;
 /** Requests that a burst lets pass, and more than enough of them. */
 const REQUESTS_BEFORE = 1_000;
 
@@ -37,10 +39,12 @@ export const requestLinesBench: MicroBench = {
 
 function toldCase(): MicroBenchCase {
   const port = takenPort();
+  const outcomes = Array.from({ length: LINES_PER_MESSAGE }, () => OUTCOME);
   return {
     label: "a request with a line",
-    kernel: () => port.postMessage({ kind: "outcome", outcome: OUTCOME }),
-    ...writtenHere(),
+    operationsPerCall: LINES_PER_MESSAGE,
+    kernel: () => port.postMessage({ kind: "outcomes", outcomes }),
+    ...writtenHere(LINES_PER_MESSAGE),
     check() {
       // What arrives makes the same line.
       const [direct, arrived] = [OUTCOME, structuredClone(OUTCOME)].map(lineOf);
@@ -53,14 +57,19 @@ function toldCase(): MicroBenchCase {
 function countedCase(): MicroBenchCase {
   let told = 0;
   // Time stands still: what the burst lets pass is all that passes.
-  const sampler = new OutcomeSampler(new ManualClock(), { onOutcome: () => told++, onSuppressed: () => undefined });
-  const add = (): void => sampler.add(OUTCOME, () => OUTCOME);
+  const reports = { onOutcomes: () => undefined, onSuppressed: () => undefined };
+  const sampler = new OutcomeSampler(new ManualClock(), reports);
+  const tell = (): RequestOutcome => {
+    told++;
+    return OUTCOME;
+  };
+  const add = (): void => sampler.add(OUTCOME, tell);
   for (let request = 0; request < REQUESTS_BEFORE; request++) add();
   const toldBefore = told;
   return {
     label: "a request that is counted only",
     kernel: add,
-    ...writtenHere(),
+    ...writtenHere(1),
     check() {
       add();
       if (told !== toldBefore) throw new Error("a request was told that was over the bound");
@@ -69,10 +78,13 @@ function countedCase(): MicroBenchCase {
   };
 }
 
-function writtenHere(): Pick<MicroBenchCase, "baseline" | "baselineName"> {
+function writtenHere(lines: number): Pick<MicroBenchCase, "baseline" | "baselineName"> {
   const logger = createLogger({ level: "info", destination: openSync(devNull, "w"), clock: systemClock });
   const log = new OutcomeLog({ logger, endpointName: () => "default/server-3" });
-  return { baseline: () => log.write(0, OUTCOME), baselineName: "written on the shard" };
+  const baseline = (): void => {
+    for (let line = 0; line < lines; line++) log.write(0, OUTCOME);
+  };
+  return { baseline, baselineName: "written on the shard" };
 }
 
 /** A port whose other end takes messages on a thread of its own. */

@@ -24,7 +24,7 @@ import type { RequestMeter } from "./request-metrics.ts";
 import type { RequestOptions } from "./request-options.ts";
 import { type HeaderLookup, PluginRequest } from "./request-view.ts";
 import { type ResponseHeaders, ResponseObserver } from "./response.ts";
-import { type Scheduled, schedule } from "./schedule.ts";
+import { onlyResult, type Scheduled, schedule } from "./schedule.ts";
 
 export type { BodyEdit, BodyPlace } from "./request-body.ts";
 
@@ -119,14 +119,24 @@ export class InferenceRequest {
       return;
     }
     this.#state = "deciding";
-    const completedAtMs = this.#context.clock.nowMs();
+    const { decisions, onDecision, clock } = this.#context;
+    // Told in the log of decisions only.
+    const completedAtMs = onDecision === undefined ? 0 : clock.nowMs();
+    const onScheduled = (scheduled: Scheduled): void => this.#onScheduled(scheduled, completedAtMs, answer);
+    const plugins = this.#plugins;
+    if (plugins === undefined) {
+      // A policy whose plugins do not look at requests has one profile, which the kernel runs.
+      const request = this.#pickRequest(0);
+      decisions.push({ request, stages: undefined, onDecided: (decision) => onScheduled(onlyResult(decision)) });
+      return;
+    }
     schedule({
       policy: this.#policy.compiled,
-      decisions: this.#context.decisions,
-      plugins: this.#plugins,
-      pickOf: (profile) => this.#queuedPick(profile),
+      decisions,
+      plugins,
+      pickOf: (profile) => this.#queuedPick(profile, plugins),
       isOver: () => this.#state === "finished",
-      onScheduled: (scheduled) => this.#onScheduled(scheduled, completedAtMs, answer),
+      onScheduled,
     });
   }
 
@@ -134,7 +144,7 @@ export class InferenceRequest {
   get response(): ResponseObserver {
     this.#response ??= new ResponseObserver({
       usageFormat: this.#parser?.usageFormat,
-      nowMs: () => this.#context.clock.nowMs(),
+      clock: this.#context.clock,
       rename:
         this.#body.edit === undefined
           ? undefined
@@ -143,12 +153,15 @@ export class InferenceRequest {
     return this.#response;
   }
 
-  /**
-   * The response's body is to be looked at. Where the configuration skips bodies it is only for the name of its model,
-   * which has to be put back.
-   */
-  get wantsResponseBody(): boolean {
-    return this.#policy.compiled.responseBody === "observe" || this.#body.edit !== undefined;
+  /** What the response's body is looked at for: everything, only the model's name, which is put back, or nothing. */
+  get responseInterest(): "all" | "name" | "none" {
+    if (this.#policy.compiled.responseBody === "observe") return "all";
+    return this.#body.edit === undefined ? "none" : "name";
+  }
+
+  /** The request is sent on under another model name than it came with. */
+  get isRenamed(): boolean {
+    return this.#body.edit !== undefined;
   }
 
   /** The body asks for a streamed response. */
@@ -260,14 +273,14 @@ export class InferenceRequest {
     });
   }
 
-  #queuedPick(profile: number): QueuedPick {
+  #queuedPick(profile: number, plugins: PluginRun): Omit<QueuedPick, "onDecided"> {
     const { compiled } = this.#policy;
     const { memory, fleet } = this.#context;
     const custom = compiled.profiles[profile]?.custom;
     const request = this.#pickRequest(profile);
-    if (custom === undefined || this.#plugins === undefined) return { request, stages: undefined };
+    if (custom === undefined) return { request, stages: undefined };
     const hostPortOf = (slot: number): string => memory.hostPort(slot);
-    return { request, stages: kernelStages(custom, { request: this.#plugins.view, fleet, hostPortOf }) };
+    return { request, stages: kernelStages(custom, { request: plugins.view, fleet, hostPortOf }) };
   }
 
   #pickRequest(profile: number): PickRequest {
@@ -313,7 +326,7 @@ export class InferenceRequest {
     const { pick, profile } = outcome;
     this.#state = "routed";
     // The answer's pick is the first: the response is compared with it.
-    this.#picks = [pick, ...picks.filter((other) => other !== pick)];
+    if (picks[0] !== pick) this.#picks = [pick, ...picks.filter((other) => other !== pick)];
     this.#report(pick, profile, decision, completedAtMs);
     answer({
       pick,

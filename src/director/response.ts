@@ -2,6 +2,7 @@
  * What is learnt from a response as it passes: status, size, events, first byte, usage. The bytes themselves pass
  * unchanged, unless the model's name has to be put back. Nothing is parsed but a bounded tail at the end.
  */
+import type { Clock } from "../base/clock.ts";
 import { EventCounter } from "../parsing/event-counter.ts";
 import { NameRestorer } from "../parsing/name-restorer.ts";
 import type { Usage, UsageFormat, UsageReader } from "../parsing/usage.ts";
@@ -32,9 +33,10 @@ export interface ResponseFacts {
 
 export class ResponseObserver {
   readonly #usage: UsageReader | undefined;
-  readonly #nowMs: () => number;
+  readonly #clock: Clock;
   readonly #restorer: NameRestorer | undefined;
-  readonly #events = new EventCounter();
+  /** Of an event stream. */
+  #events: EventCounter | undefined;
   #headers: ResponseHeaders | undefined;
   #isEventStream = false;
   #isReadable = true;
@@ -46,12 +48,12 @@ export class ResponseObserver {
   constructor(options: {
     /** Undefined where a response's usage has no known form. */
     readonly usageFormat: UsageFormat | undefined;
-    readonly nowMs: () => number;
+    readonly clock: Clock;
     /** Set when the request was sent on under another model name. */
     readonly rename: { readonly sent: string; readonly asked: string } | undefined;
   }) {
     this.#usage = options.usageFormat?.open();
-    this.#nowMs = options.nowMs;
+    this.#clock = options.clock;
     this.#restorer = options.rename && new NameRestorer(options.rename.sent, options.rename.asked);
   }
 
@@ -60,6 +62,7 @@ export class ResponseObserver {
     const { contentType, contentEncoding } = headers;
     this.#headers = headers;
     this.#isEventStream = contentType.includes("text/event-stream");
+    if (this.#isEventStream) this.#events = new EventCounter();
     this.#isReadable = contentEncoding === "" || contentEncoding === "identity";
     this.#isComplete = endOfStream;
     return this.#restorer !== undefined && this.#isReadable;
@@ -74,9 +77,9 @@ export class ResponseObserver {
   onBody(piece: Buffer, isLast: boolean): readonly Buffer[] | undefined {
     this.#isComplete = isLast;
     this.#bodySize += piece.length;
-    if (piece.length > 0) this.#firstByteAtMs ??= this.#nowMs();
+    if (piece.length > 0) this.#firstByteAtMs ??= this.#clock.nowMs();
     if (!this.#isReadable) return undefined;
-    if (this.#isEventStream) this.#events.push(piece);
+    this.#events?.push(piece);
     this.#usage?.push(piece);
     return this.#restorer?.push(piece, isLast);
   }
@@ -93,7 +96,7 @@ export class ResponseObserver {
       status: this.#headers?.status,
       isEventStream: this.#isEventStream,
       bodySize: this.#bodySize,
-      eventCount: this.#events.count,
+      eventCount: this.#events?.count ?? 0,
       firstByteAtMs: this.#firstByteAtMs,
       usage: this.#bodySize === 0 ? undefined : this.#usage?.read(this.#isEventStream),
       isUnseen: this.#isUnseen,

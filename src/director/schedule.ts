@@ -30,10 +30,9 @@ export interface Scheduled {
 export interface ScheduleOptions {
   readonly policy: CompiledPolicy;
   readonly decisions: DecisionQueue;
-  /** Undefined for a policy whose plugins do not look at requests; then it has one profile. */
-  readonly plugins: PluginRun | undefined;
+  readonly plugins: PluginRun;
   /** The pick of one profile, by its position. */
-  readonly pickOf: (profile: number) => QueuedPick;
+  readonly pickOf: (profile: number) => Omit<QueuedPick, "onDecided">;
   /** The request has ended meanwhile: no further round is worth it. */
   readonly isOver: () => boolean;
   readonly onScheduled: (scheduled: Scheduled) => void;
@@ -42,8 +41,8 @@ export interface ScheduleOptions {
 export function schedule(options: ScheduleOptions): void {
   const { policy, plugins, decisions, pickOf, onScheduled } = options;
   const handler = policy.profileHandler.part;
-  if (plugins === undefined || (handler.nextProfiles === undefined && handler.finish === undefined)) {
-    decisions.push(pickOf(0), (decision) => onScheduled(onlyResult(decision)));
+  if (handler.nextProfiles === undefined && handler.finish === undefined) {
+    decisions.push({ ...pickOf(0), onDecided: (decision) => onScheduled(onlyResult(decision)) });
     return;
   }
   new ProfileRounds(options, plugins).next();
@@ -51,7 +50,8 @@ export function schedule(options: ScheduleOptions): void {
 
 const NO_HEADERS: readonly HeaderChange[] = [];
 
-function onlyResult(decision: Decision): Scheduled {
+/** What comes of the only pick of a request. */
+export function onlyResult(decision: Decision): Scheduled {
   const { decided } = decision;
   if (decided.kind !== "picked") return { picks: [], outcome: refusalOf(decided), decision, headers: NO_HEADERS };
   return { picks: [decided], outcome: { pick: decided, profile: 0 }, decision, headers: NO_HEADERS };
@@ -116,12 +116,13 @@ class ProfileRounds {
   #run(names: readonly string[]): void {
     let openCount = names.length;
     for (const name of names) {
-      this.#options.decisions.push(this.#options.pickOf(this.#names.indexOf(name)), (decision) => {
+      const onDecided = (decision: Decision): void => {
         this.#decisions.set(name, decision);
         this.#results.set(name, resultOf(decision));
         openCount--;
         if (openCount === 0) this.next();
-      });
+      };
+      this.#options.decisions.push({ ...this.#options.pickOf(this.#names.indexOf(name)), onDecided });
     }
   }
 

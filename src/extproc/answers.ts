@@ -29,11 +29,14 @@ export interface RoutedAnswer {
   readonly newRequestId: string | undefined;
   /** Control headers that the client sent. */
   readonly removeHeaders: readonly string[];
+  /** Asks the proxy not to show the response's body. */
+  readonly modeOverride?: ProcessingMode;
 }
 
 /** Answers the request's headers with the pick: only what changes is set. */
 export function encodeRouted(answer: RoutedAnswer): Buffer {
-  return encodeHeadersResponse("request", routedMutation(answer));
+  const { modeOverride } = answer;
+  return encodeHeadersResponse("request", { ...routedMutation(answer), ...(modeOverride && { modeOverride }) });
 }
 
 /** Answers a buffered body with the pick, which then also changes the headers. */

@@ -38,7 +38,7 @@ import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.
 import { BodyStore } from "./body-store.ts";
 import type { RequestHeaderReader } from "./request-headers.ts";
 import { readResponseHeaders } from "./response-headers.ts";
-import { type ProxyReports, ResponseSight } from "./response-sight.ts";
+import { type ProxyReports, ResponseSight, requestAnswerOverride } from "./response-sight.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { spliceBody } from "./splice.ts";
 import { readSubsetHint } from "./subset-hint.ts";
@@ -90,6 +90,7 @@ export class Conversation implements ExtProcHandler {
   #pieces: MessagePieces | undefined;
   #endsWithTrailers = false;
   #isHalfClosed = false;
+  #isGivenUp = false;
 
   constructor(stream: ExtProcStream, context: ConversationContext) {
     this.#stream = stream;
@@ -119,17 +120,21 @@ export class Conversation implements ExtProcHandler {
     }
   }
 
-  /** The proxy sends nothing more: a body that has no end yet has it now, and a stream that owes no answer ends. */
+  /**
+   * The proxy sends nothing more: a body that has no end yet has it now, and a stream that owes no answer ends. A proxy
+   * that says its modes ends bodies itself, and has given up what it half-closes before its end.
+   */
   onHalfClose(): void {
     this.#isHalfClosed = true;
-    if (this.#phase === "body") this.#endBody();
+    this.#isGivenUp = this.#modes !== BODY_MODES_DEFAULT;
+    if (this.#phase === "body" && !this.#isGivenUp) this.#endBody();
     else if (this.#phase !== "deciding") this.#stream.end();
   }
 
   onClose(reason: CloseReason): void {
     this.#close();
     this.#sight?.onClosed();
-    this.#request?.finish(reason === "cancelled");
+    this.#request?.finish(reason === "cancelled" || this.#isGivenUp);
     this.#context.onStreamClosed();
   }
 
@@ -247,10 +252,11 @@ export class Conversation implements ExtProcHandler {
     const { endOfStream } = message;
     const mayChangeSize = this.#request?.response.onHeaders(headers, endOfStream) === true;
     const changes = this.#request?.onResponseHead(headers) ?? NO_CHANGES;
-    const isWanted = this.#request?.wantsResponseBody !== false;
-    const sight = endOfStream ? undefined : new ResponseSight(this.#context.proxyReports, this.#modes, isWanted);
+    const interest = this.#request?.responseInterest ?? "all";
+    const sight = endOfStream ? undefined : new ResponseSight(this.#context.proxyReports, this.#modes, interest);
     this.#sight = sight;
     if (sight?.isUnseen === true) this.#request?.response.onBodyUnseen();
+    if (sight?.isUnseen === true && this.#request?.isRenamed === true) this.#context.onRewriteSkipped();
     this.#stream.send(
       sight?.modeOverride === undefined
         ? encodeResponseHeaders(mayChangeSize && sight?.isUnseen === false, changes)
@@ -321,7 +327,8 @@ export class Conversation implements ExtProcHandler {
     const pieces = this.#edited(routed);
     const bodySize = routed.edit === undefined ? this.#bodySize : sizeOf(pieces);
     const answer = { routed, bodySize, newRequestId: this.#newRequestId, removeHeaders: this.#removeHeaders };
-    this.#stream.send(encodeRouted(answer));
+    const modeOverride = requestAnswerOverride(this.#modes, this.#request?.responseInterest ?? "all");
+    this.#stream.send(encodeRouted(modeOverride === undefined ? answer : { ...answer, modeOverride }));
     if (this.#hasBody) sendBody(this.#stream, "request", pieces, !this.#endsWithTrailers);
     for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
     if (this.#endsWithTrailers && this.#modes.request === "full-duplex")

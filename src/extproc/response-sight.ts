@@ -1,6 +1,6 @@
 /**
- * What a conversation sees of a response's body, and whether that is what the configuration wants. A body that nobody
- * looks at is asked not to be shown; a proxy that shows it all the same, or hides one that is wanted, is reported.
+ * What a conversation sees of a response's body, and whether that is what it wants. A body that nobody looks at is asked
+ * not to be shown; a proxy that shows it all the same, or hides one that is wanted, is reported.
  *
  *   body is   shown                           hidden
  *   wanted    read as it passes               unseen, reported
@@ -10,23 +10,34 @@ import { BODY_SEND_MODE, HEADER_SEND_MODE } from "../wire/ext-proc/fields.ts";
 import type { ProcessingMode } from "../wire/ext-proc/response-encoder.ts";
 import type { BodyModes } from "./body-modes.ts";
 
+/** What a body is looked at for: everything, the model's name alone, or nothing. */
+export type Interest = "all" | "name" | "none";
+
 /** Told what proxies do with bodies of responses, once per response at most. */
 export interface ProxyReports {
   nowMs(): number;
   /** A response is over, and was shown or hidden as it should be. */
   onAsWanted(): void;
-  /** A body that is wanted is not shown. */
+  /** A body that is to be observed is not shown. */
   onBodyHidden(): void;
-  /** A body that is not wanted is shown. */
+  /** A body that nobody looks at is shown. */
   onBodyShown(modes: BodyModes): void;
   /** The stream of a streamed response is over that was not shown. `lastedMs`: from the answer to its headers. */
   onUnseenEnd(lastedMs: number): void;
 }
 
+/**
+ * What the answer to the request's headers says of the response's body. In full duplex it can only be said there: pieces
+ * of a body are on their way before its headers are answered, and would be lost.
+ */
+export function requestAnswerOverride(modes: BodyModes, interest: Interest): ProcessingMode | undefined {
+  return interest === "none" && modes.response === "full-duplex" ? hidden(modes) : undefined;
+}
+
 export class ResponseSight {
   /** Nobody looks at the body, or it is not shown. */
   readonly isUnseen: boolean;
-  /** Asks the proxy not to show the body, but to keep the stream until the response is over. */
+  /** To be said with the answer to the response's headers. */
   readonly modeOverride: ProcessingMode | undefined;
   readonly #reports: ProxyReports;
   readonly #modes: BodyModes;
@@ -34,19 +45,12 @@ export class ResponseSight {
   #answeredAtMs: number | undefined;
 
   /** Of a response whose headers have come, and whose body follows. */
-  constructor(reports: ProxyReports, modes: BodyModes, isWanted: boolean) {
+  constructor(reports: ProxyReports, modes: BodyModes, interest: Interest) {
     this.#reports = reports;
     this.#modes = modes;
-    this.isUnseen = !isWanted || modes.response === "none";
-    // Trailers are asked for although nobody reads them: Envoy ends a stream on which nothing more is to come.
-    this.modeOverride = isWanted
-      ? undefined
-      : {
-          requestBodyMode: modes.requestSendMode,
-          responseBodyMode: BODY_SEND_MODE.none,
-          responseTrailerMode: HEADER_SEND_MODE.send,
-        };
-    if (!isWanted || modes.response !== "none") return;
+    this.isUnseen = interest === "none" || modes.response === "none";
+    this.modeOverride = interest === "none" && modes.response !== "full-duplex" ? hidden(modes) : undefined;
+    if (interest !== "all" || modes.response !== "none") return;
     this.#isAsWanted = false;
     reports.onBodyHidden();
   }
@@ -68,4 +72,14 @@ export class ResponseSight {
     if (this.#answeredAtMs !== undefined) this.#reports.onUnseenEnd(this.#reports.nowMs() - this.#answeredAtMs);
     if (this.#isAsWanted) this.#reports.onAsWanted();
   }
+}
+
+/** The request goes on as it is; trailers of the response keep the stream open until the response is over. */
+function hidden({ request, requestSendMode }: BodyModes): ProcessingMode {
+  return {
+    requestBodyMode: requestSendMode,
+    responseBodyMode: BODY_SEND_MODE.none,
+    responseTrailerMode: HEADER_SEND_MODE.send,
+    ...(request === "full-duplex" && { requestTrailerMode: HEADER_SEND_MODE.send }),
+  };
 }

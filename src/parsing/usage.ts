@@ -52,21 +52,31 @@ export const META_INFO: JsonUsageFormat = jsonFormat('"meta_info"', { isInHead: 
 function jsonFormat(key: string, { isInHead }: { readonly isInHead: boolean }): JsonUsageFormat {
   return {
     key,
-    open() {
-      const tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
-      let head: Buffer | undefined;
-      return {
-        push(piece) {
-          if (isInHead && piece.length > 0) head ??= Buffer.from(piece.subarray(0, USAGE_TAIL_SIZE_MAX));
-          tail.push(piece);
-        },
-        read(isEventStream) {
-          const atEnd = findAtEnd(tail, key);
-          return head !== undefined && isEventStream ? mergeUsage(findUsage(head, { key }), atEnd) : atEnd;
-        },
-      };
-    },
+    open: () => new JsonUsageReader(key, isInHead),
   };
+}
+
+class JsonUsageReader implements UsageReader {
+  readonly #key: string;
+  readonly #isInHead: boolean;
+  readonly #tail = new ResponseTail(USAGE_TAIL_SIZE_MAX);
+  #head: Buffer | undefined;
+
+  constructor(key: string, isInHead: boolean) {
+    this.#key = key;
+    this.#isInHead = isInHead;
+  }
+
+  push(piece: Buffer): void {
+    if (this.#isInHead && piece.length > 0) this.#head ??= Buffer.from(piece.subarray(0, USAGE_TAIL_SIZE_MAX));
+    this.#tail.push(piece);
+  }
+
+  read(isEventStream: boolean): Usage | undefined {
+    const atEnd = findAtEnd(this.#tail, this.#key);
+    if (this.#head === undefined || !isEventStream) return atEnd;
+    return mergeUsage(findUsage(this.#head, { key: this.#key }), atEnd);
+  }
 }
 
 /** Looks where the usage nearly always stands first: the whole tail may have to be put together. */

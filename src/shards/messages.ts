@@ -110,8 +110,8 @@ export type FromShard =
   /** A degraded state of the shard's holds, or is over. */
   | { readonly kind: "degraded"; readonly code: DegradedCode; readonly detail: string; readonly subject: string }
   | { readonly kind: "recovered"; readonly code: DegradedCode; readonly subject: string }
-  /** For the log: a request that is over, or how many were not told one by one. */
-  | { readonly kind: "outcome"; readonly outcome: RequestOutcome }
+  /** For the log: requests that are over, in this order, or how many were not told one by one. */
+  | { readonly kind: "outcomes"; readonly outcomes: readonly RequestOutcome[] }
   | { readonly kind: "suppressedOutcomes"; readonly counts: SuppressedOutcomes }
   | { readonly kind: "decision"; readonly record: DecisionRecord }
   | { readonly kind: "refusal"; readonly code: ErrorCode; readonly message: string }

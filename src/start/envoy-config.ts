@@ -10,9 +10,14 @@ export interface EnvoyOptions {
   readonly picker: Address;
   /** The picker serves TLS, with whatever certificate. */
   readonly isPickerSecure?: boolean;
+  /** Whether Envoy shows bodies of responses to the picker; it does when absent. */
+  readonly responseBodies?: ResponseBodies;
   /** What becomes of requests while the picker cannot be asked. Without it they fail with 500. */
   readonly failOpen?: FailOpen;
 }
+
+/** `chosen`: shown, unless the picker overrides that for a response (`responseBody: skip`). */
+export type ResponseBodies = "shown" | "hidden" | "chosen";
 
 /**
  * Sends requests on without a pick. A body that is streamed through a picker cannot be taken back when that fails, so
@@ -31,16 +36,25 @@ interface Address {
   readonly port: number;
 }
 
+/**
+ * Envoy ends streams by half-closing them, which spares both sides the reset of each. It waits up to a second for the
+ * picker to do the same.
+ */
+const HALF_CLOSE = "envoy.reloadable_features.ext_proc_graceful_grpc_close";
+
 const DESTINATION_HEADER = "x-gateway-destination-endpoint";
+
+const FILTER = "envoy.filters.http.ext_proc";
 
 /** Envoy waits at most this long for a picker that holds a request in its queue. */
 const MESSAGE_TIMEOUT = "600s";
 
 export function envoyConfig(options: EnvoyOptions): object {
-  const { host, port, adminPort, picker, isPickerSecure = false, failOpen } = options;
-  const failsOpen = failOpen !== undefined;
+  const { host, port, adminPort, picker, isPickerSecure = false, failOpen, responseBodies = "shown" } = options;
+  const manager = connectionManager(failOpen !== undefined, responseBodies);
   return {
     admin: { address: socketAddress(host, adminPort) },
+    layered_runtime: { layers: [{ name: "streams", static_layer: { [HALF_CLOSE]: true } }] },
     static_resources: {
       listeners: [
         {
@@ -48,9 +62,7 @@ export function envoyConfig(options: EnvoyOptions): object {
           address: socketAddress(host, port),
           filter_chains: [
             {
-              filters: [
-                { name: "envoy.filters.network.http_connection_manager", typed_config: connectionManager(failsOpen) },
-              ],
+              filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: manager }],
             },
           ],
         },
@@ -64,7 +76,7 @@ export function envoyConfig(options: EnvoyOptions): object {
   };
 }
 
-function connectionManager(failsOpen: boolean): object {
+function connectionManager(failsOpen: boolean, responseBodies: ResponseBodies): object {
   const toPicked = { match: { prefix: "/" }, route: { cluster: "model-servers", timeout: "0s" } };
   return {
     "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -75,12 +87,13 @@ function connectionManager(failsOpen: boolean): object {
           name: "all",
           domains: ["*"],
           routes: failsOpen ? fallbackRoutes() : [toPicked],
+          ...(responseBodies === "chosen" && { typed_per_filter_config: { [FILTER]: hostOverride() } }),
         },
       ],
     },
     ...(failsOpen && { early_header_mutation_extensions: [dropDestination()] }),
     http_filters: [
-      { name: "envoy.filters.http.ext_proc", typed_config: externalProcessor(failsOpen) },
+      { name: FILTER, typed_config: externalProcessor(failsOpen, responseBodies) },
       {
         name: "envoy.filters.http.router",
         typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -109,21 +122,46 @@ function dropDestination(): object {
   };
 }
 
-function externalProcessor(failsOpen: boolean): object {
+function externalProcessor(failsOpen: boolean, responseBodies: ResponseBodies): object {
   return {
     "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
     grpc_service: { envoy_grpc: { cluster_name: "picker", authority: "localhost" }, timeout: "10s" },
     failure_mode_allow: failsOpen,
     message_timeout: MESSAGE_TIMEOUT,
-    processing_mode: {
-      request_header_mode: "SEND",
-      response_header_mode: "SEND",
-      request_body_mode: "FULL_DUPLEX_STREAMED",
-      response_body_mode: "FULL_DUPLEX_STREAMED",
-      // This body mode needs trailers to be sent.
-      request_trailer_mode: "SEND",
-      response_trailer_mode: "SEND",
-    },
+    ...(responseBodies === "chosen" && { allow_mode_override: true }),
+    processing_mode: processingMode(FILTER_MODES[responseBodies]),
+  };
+}
+
+/** What the picker says of a response's mode counts only where no body is in full duplex here: the host has that. */
+const FILTER_MODES: Readonly<Record<ResponseBodies, Modes>> = {
+  shown: { request: "FULL_DUPLEX_STREAMED", response: "FULL_DUPLEX_STREAMED" },
+  hidden: { request: "FULL_DUPLEX_STREAMED", response: "NONE" },
+  chosen: { request: "BUFFERED", response: "STREAMED" },
+};
+
+interface Modes {
+  readonly request: string;
+  readonly response: string;
+}
+
+/** The modes that are in force, in spite of those of the filter. */
+function hostOverride(): object {
+  return {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute",
+    overrides: { processing_mode: processingMode(FILTER_MODES.shown) },
+  };
+}
+
+/** Trailers are sent because full duplex needs it, and because a stream stays open as long as some may come. */
+function processingMode({ request, response }: Modes): object {
+  return {
+    request_header_mode: "SEND",
+    response_header_mode: "SEND",
+    request_body_mode: request,
+    response_body_mode: response,
+    request_trailer_mode: "SEND",
+    response_trailer_mode: "SEND",
   };
 }
 

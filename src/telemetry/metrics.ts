@@ -219,7 +219,7 @@ export const OWN_METRICS: readonly OwnMetric[] = [
   ),
   shardCounter(
     "endpoint_picker_rewrites_skipped_total",
-    "Model names that were not rewritten because the proxy's body mode does not let the body be changed.",
+    "Model names that were not rewritten, or not put back, because the proxy's body mode does not let the body be changed.",
     layout.SHARD_COUNTER_REWRITES_SKIPPED,
   ),
   shardCounter(

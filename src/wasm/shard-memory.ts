@@ -65,6 +65,8 @@ export class ShardMemory {
   readonly #activePolicy: Int32Array;
   readonly #policyHolds: Int32Array;
   readonly #counters: BigUint64Array;
+  /** The same in halves, the low one first. */
+  readonly #counterHalves: Uint32Array;
   readonly #freeWindows: number[];
   /** 1 for a window that is taken: guards against releasing one twice. */
   readonly #isTaken: Uint8Array;
@@ -88,7 +90,9 @@ export class ShardMemory {
     this.#activePolicy = new Int32Array(memory.buffer, layout.HEADER + layout.HEADER_ACTIVE_POLICY, 1);
     this.#freeWindows = Array.from({ length: windowCount }, (_, index) => windowCount - 1 - index);
     this.#isTaken = new Uint8Array(windowCount);
-    this.#counters = new BigUint64Array(memory.buffer, this.#base + layout.SHARD_COUNTERS, layout.SHARD_COUNTERS_COUNT);
+    const counters = this.#base + layout.SHARD_COUNTERS;
+    this.#counters = new BigUint64Array(memory.buffer, counters, layout.SHARD_COUNTERS_COUNT);
+    this.#counterHalves = new Uint32Array(memory.buffer, counters, layout.SHARD_COUNTERS_COUNT * 2);
   }
 
   /** Number of the policy that a request which starts now uses to its end. */
@@ -106,10 +110,9 @@ export class ShardMemory {
    * `videoTokens`: of each video in this body, 1 … ASSET_TOKENS_MAX; absent: as the policy has it.
    */
   acquireWindow(api: number, policy: number, videoTokens?: number): number | undefined {
-    assert(
-      videoTokens === undefined || (videoTokens >= 1 && videoTokens <= layout.ASSET_TOKENS_MAX),
-      `a video of ${videoTokens} tokens`,
-    );
+    if (videoTokens !== undefined) {
+      assert(videoTokens >= 1 && videoTokens <= layout.ASSET_TOKENS_MAX, `a video of ${videoTokens} tokens`);
+    }
     const window = this.#freeWindows.pop();
     if (window === undefined) return undefined;
     this.#isTaken[window] = 1;
@@ -118,7 +121,8 @@ export class ShardMemory {
   }
 
   releaseWindow(window: number): void {
-    assert(this.#isTaken[window] === 1, `window ${window} is released but not taken`);
+    // Texts are made when they are needed: this is done for each request.
+    if (this.#isTaken[window] !== 1) assert(false, `window ${window} is released but not taken`);
     this.#isTaken[window] = 0;
     this.#freeWindows.push(window);
   }
@@ -184,18 +188,27 @@ export class ShardMemory {
 
   /**
    * Decides the requests in order in one crossing; at most PICKS_MAX. What a pick charged is returned by `release`,
-   * exactly once. Profiles with custom parts go through `decideStaged`.
+   * exactly once. Profiles with custom parts go through `decideStaged`. Answers in `decided`, which is returned.
    */
-  decide(requests: readonly PickRequest[], nowMs: number, options: { readonly withScores: boolean }): Decided[] {
-    assert(requests.length <= layout.PICKS_MAX, `${requests.length} picks in one batch`);
-    for (const [index, request] of requests.entries()) {
+  decide(
+    requests: readonly PickRequest[],
+    nowMs: number,
+    options: { readonly withScores: boolean },
+    decided: Decided[] = [],
+  ): Decided[] {
+    const { length } = requests;
+    if (length > layout.PICKS_MAX) assert(false, `${length} picks in one batch`);
+    for (let index = 0; index < length; index++) {
+      const request = requests[index] as PickRequest;
       assert(!this.isStaged(request), "a profile with custom parts in a batch");
       this.#picks.write(index, request);
     }
-    this.#kernel.decideBatch(this.#shard, requests.length, nowMs);
-    return requests.map((request, index) =>
-      this.#picks.read(index, options.withScores ? this.#scorerCount(request) : 0),
-    );
+    this.#kernel.decideBatch(this.#shard, length, nowMs);
+    for (let index = 0; index < length; index++) {
+      const scoreCount = options.withScores ? this.#scorerCount(requests[index] as PickRequest) : 0;
+      decided[index] = this.#picks.read(index, scoreCount);
+    }
+    return decided;
   }
 
   /** Whether a profile has custom parts: then it goes through `decideStaged`. */
@@ -286,7 +299,10 @@ export class ShardMemory {
 
   /** Counts events (`layout.SHARD_COUNTER_…`). */
   count(counter: number, amount = 1): void {
-    this.#counters[counter] = (this.#counters[counter] ?? 0n) + BigInt(amount);
+    const low = (this.#counterHalves[counter * 2] ?? 0) + amount;
+    // Nearly always no more than the low half changes, and for that no BigInt is made.
+    if (low <= 0xffffffff) this.#counterHalves[counter * 2] = low;
+    else this.#counters[counter] = (this.#counters[counter] ?? 0n) + BigInt(amount);
   }
 
   #model(window: number): string {

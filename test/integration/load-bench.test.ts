@@ -6,7 +6,8 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from "node:htt
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type BareServerOptions, startBareServer } from "../../bench/load/bare-server.ts";
-import { makeScripts, type ScriptOptions } from "../../bench/load/exchange-script.ts";
+import { type ExchangeScript, makeScripts, type ScriptOptions } from "../../bench/load/exchange-script.ts";
+import { Generator, type GeneratorOptions, type GeneratorResult } from "../../bench/load/generator.ts";
 import { type LoadOptions, type LoadResult, runLoad } from "../../bench/load/load-run.ts";
 import { probe } from "../../bench/load/probe.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -19,6 +20,7 @@ import { addressesOf, closeSimulators, startSimulators } from "../support/fleet-
 import { startPickerProgram } from "../support/picker-program.ts";
 import { endPrograms, runProgram } from "../support/programs.ts";
 import { bodyOf, pickEndpoint, type Script, startScriptedPicker } from "../support/scripted-ext-proc.ts";
+import { until } from "../support/until.ts";
 
 const closers: (() => Promise<void>)[] = [];
 
@@ -183,6 +185,75 @@ function probeOptions(port: number) {
   const [script] = makeScripts(SCRIPT, new Prng(1));
   if (script === undefined) throw new Error("no script was made");
   return { target: { host: "127.0.0.1", port, isTls: false }, authority: "localhost", script, timeoutMs: 5_000 };
+}
+
+describe("exchanges that do not go well on purpose", () => {
+  it("a refusal that is expected is no failure; another one is", async () => {
+    const refuse: Script = (stream, message) => {
+      if (message.kind === "requestBody") stream.send(encodeImmediateResponse({ status: 400, body: "bad" }));
+    };
+    const picker = await scriptedPicker(refuse);
+    const expected = await drive(picker.port, (script) => ({
+      ...script,
+      outcome: { kind: "refused", httpStatus: 400 },
+    }));
+    expect([...expected.errors]).toEqual([]);
+    expect(expected.completedCount).toBeGreaterThan(0);
+    const other = await drive(picker.port, (script) => ({ ...script, outcome: { kind: "refused", httpStatus: 503 } }));
+    expect([...other.errors.keys()]).toEqual(["refused with 400"]);
+  });
+
+  it.each([
+    ["before the pick", (count: number) => count - 1],
+    ["within the response", (count: number) => count + 2],
+  ])("a client that leaves %s resets its stream and counts as complete", async (_when, countOf) => {
+    const picker = await scriptedPicker(pickEndpoint("10.0.0.1:8000"));
+    const leave = ({ messages, requestCount }: ExchangeScript): ExchangeScript => ({
+      messages: messages.slice(0, countOf(requestCount)),
+      requestCount,
+      outcome: { kind: "abandoned" },
+    });
+    const result = await drive(picker.port, leave);
+    expect([...result.errors]).toEqual([]);
+    expect(result.completedCount).toBeGreaterThan(0);
+  });
+
+  it("connections that are renewed or lost in between cost no exchange", async () => {
+    const picker = await scriptedPicker(pickEndpoint("10.0.0.1:8000"));
+    const result = await drive(picker.port, (script) => script, [false, true, false, true]);
+    expect([...result.errors]).toEqual([]);
+    expect(result.connectionCount).toBeGreaterThanOrEqual(4);
+  });
+});
+
+/** Drives it with changed scripts; meanwhile connections are replaced: `true` loses one. */
+async function drive(
+  port: number,
+  change: (script: ExchangeScript) => ExchangeScript,
+  replacements: readonly boolean[] = [],
+): Promise<GeneratorResult> {
+  const options: GeneratorOptions = {
+    target: { host: "127.0.0.1", port, isTls: false },
+    pace: { kind: "closed", concurrency: 8 },
+    ...{ authority: "localhost", connectionCount: 2, timeoutMs: 5_000, seed: 1, serialStart: 0, script: SCRIPT },
+    ...{ ending: "reset", chunksInFlight: 1, isAtOnce: false, mayEndAfterPick: false },
+  };
+  const scripts = makeScripts({ ...SCRIPT, bodySize: 100_000 }, new Prng(1)).map(change);
+  const generator = new Generator(options, systemClock, scripts);
+  await generator.start();
+  try {
+    await generator.startMeasuring();
+    const untilEnded = (count: number): Promise<boolean> =>
+      until(`${count} exchanges`, async () => (await generator.endedCount()) >= count);
+    for (const [turn, isLost] of replacements.entries()) {
+      generator.replaceConnection(turn, isLost);
+      await untilEnded(50 * (turn + 1));
+    }
+    await untilEnded(50 * (replacements.length + 1));
+    return await generator.stopMeasuring();
+  } finally {
+    await generator.stop();
+  }
 }
 
 describe("flow control", () => {

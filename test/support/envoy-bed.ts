@@ -3,7 +3,7 @@
  * and what Envoy counts. `closeBeds` ends all of it, after each test.
  */
 import type { EppOptions } from "../../src/epp.ts";
-import { envoyConfig, type FailOpen } from "../../src/start/envoy-config.ts";
+import { envoyConfig, type FailOpen, type ResponseBodies } from "../../src/start/envoy-config.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { type RunningEnvoy, startEnvoy } from "./envoy.ts";
 import { closeEpps, type EndpointAddress, LOOPBACK, startTestEpp, type TestEpp } from "./epp.ts";
@@ -14,6 +14,7 @@ import { closeUpstreams } from "./upstream.ts";
 /** Fields in Envoy's names that replace, or join, those of the configuration of `npm start`. */
 export interface ProxyOptions {
   readonly failOpen?: FailOpen;
+  readonly responseBodies?: ResponseBodies;
   readonly externalProcessor?: object;
   readonly processingMode?: object;
   readonly routeTo?: object;
@@ -51,9 +52,16 @@ export async function startBed(
 
 /** Envoy alone, which asks the picker on that port. */
 export async function startProxy(pickerPort: number, options: ProxyOptions = {}): Promise<TestProxy> {
-  const { failOpen, logLevel } = options;
+  const { failOpen, responseBodies, logLevel } = options;
   const picker = { host: LOOPBACK, port: pickerPort };
-  const config = envoyConfig({ host: LOOPBACK, port: 0, adminPort: 0, picker, ...(failOpen && { failOpen }) });
+  const config = envoyConfig({
+    host: LOOPBACK,
+    port: 0,
+    adminPort: 0,
+    picker,
+    ...(failOpen && { failOpen }),
+    ...(responseBodies && { responseBodies }),
+  });
   change(config as Bootstrap, options);
   const envoy = await startEnvoy(config, logLevel && { logLevel });
   envoys.push(envoy);

@@ -90,21 +90,23 @@ describe("what shards report", () => {
   it("a request that is over becomes a line with the endpoint's name, what is suppressed one with numbers", () => {
     const { taker, logLines } = setUp();
     taker.onMessage(1, {
-      kind: "outcome",
-      outcome: {
-        requestId: "r",
-        model: "llama",
-        slot: 0,
-        cause: "natural",
-        refusal: undefined,
-        status: 200,
-        durationMs: 1,
-        firstByteMs: undefined,
-        requestSize: 1,
-        promptTokens: undefined,
-        cachedTokens: undefined,
-        completionTokens: undefined,
-      },
+      kind: "outcomes",
+      outcomes: [
+        {
+          requestId: "r",
+          model: "llama",
+          slot: 0,
+          cause: "natural",
+          refusal: undefined,
+          status: 200,
+          durationMs: 1,
+          firstByteMs: undefined,
+          requestSize: 1,
+          promptTokens: undefined,
+          cachedTokens: undefined,
+          completionTokens: undefined,
+        },
+      ],
     });
     taker.onMessage(1, { kind: "suppressedOutcomes", counts: { successes: 5, failures: 2 } });
     expect(logLines).toMatchObject([

@@ -29,6 +29,8 @@ interface Bed {
   readonly clock: ManualClock;
   readonly sampler: OutcomeSampler;
   readonly told: RequestOutcome[];
+  /** How many were told at once, each time. */
+  readonly messageSizes: number[];
   readonly suppressed: SuppressedOutcomes[];
   add(kind: Pick<RequestOutcome, "cause" | "status">, count: number): void;
 }
@@ -36,15 +38,20 @@ interface Bed {
 function setUp(): Bed {
   const clock = new ManualClock();
   const told: RequestOutcome[] = [];
+  const messageSizes: number[] = [];
   const suppressed: SuppressedOutcomes[] = [];
   const sampler = new OutcomeSampler(clock, {
-    onOutcome: (outcome) => told.push(outcome),
+    onOutcomes(outcomes) {
+      told.push(...outcomes);
+      messageSizes.push(outcomes.length);
+    },
     onSuppressed: (counts) => suppressed.push(counts),
   });
   return {
     clock,
     sampler,
     told,
+    messageSizes,
     suppressed,
     add(kind, count) {
       for (let index = 0; index < count; index++) sampler.add(kind, () => ({ ...OUTCOME, ...kind }));
@@ -85,13 +92,17 @@ describe("outcome sampler", () => {
     const bed = setUp();
     bed.add(SUCCESS, 10_000);
     bed.add(FAILURE, 150);
+    bed.clock.advance(100);
     expect(bed.told.filter(isFailure)).toHaveLength(150);
     bed.add(FAILURE, 1_000);
-    expect(bed.told.filter(isFailure)).toHaveLength(200);
-    bed.clock.advance(1_000);
-    expect(bed.suppressed).toEqual([{ successes: 9_960, failures: 950 }]);
+    bed.clock.advance(100);
+    // The share of 100 ms besides.
+    expect(bed.told.filter(isFailure)).toHaveLength(210);
+    bed.clock.advance(900);
+    expect(bed.suppressed).toEqual([{ successes: 9_960, failures: 940 }]);
     bed.add(FAILURE, 1_000);
-    expect(bed.told.filter(isFailure)).toHaveLength(300);
+    bed.clock.advance(100);
+    expect(bed.told.filter(isFailure)).toHaveLength(310);
   });
 
   it("what is not told is not made", () => {
@@ -103,6 +114,54 @@ describe("outcome sampler", () => {
     };
     for (let index = 0; index < 1_000; index++) bed.sampler.add(SUCCESS, make);
     expect(made).toBe(40);
+  });
+
+  it("what ends within 100 ms is told at once, in its order", () => {
+    const bed = setUp();
+    const names = Array.from({ length: 12 }, (_, index) => `request-${index}`);
+    for (const requestId of names) {
+      bed.sampler.add(SUCCESS, () => ({ ...OUTCOME, requestId }));
+      bed.clock.advance(20);
+    }
+    bed.clock.advance(100);
+    expect(bed.told.map(({ requestId }) => requestId)).toEqual(names);
+    expect(bed.messageSizes).toEqual([5, 5, 2]);
+    expect(bed.clock.pendingCount).toBe(0);
+  });
+
+  it("requests with a line are told before the count of those without that ended after them", () => {
+    const order: string[] = [];
+    const clock = new ManualClock();
+    const sampler = new OutcomeSampler(clock, {
+      onOutcomes: (outcomes) => order.push(`${outcomes.length} lines`),
+      onSuppressed: ({ successes }) => order.push(`${successes} without`),
+    });
+    for (let index = 0; index < 50; index++) sampler.add(SUCCESS, () => OUTCOME);
+    clock.advance(950);
+    sampler.add(SUCCESS, () => OUTCOME);
+    clock.advance(50);
+    expect(order).toEqual(["40 lines", "1 lines", "10 without"]);
+  });
+
+  it("a defect is told at once, with what was gathered before it", () => {
+    const bed = setUp();
+    bed.add(SUCCESS, 3);
+    const refusal = { code: "Internal", message: "a defect" } as const;
+    bed.sampler.add({ cause: "refused", status: 500 }, () => ({ ...OUTCOME, cause: "refused", refusal }));
+    expect(bed.messageSizes).toEqual([4]);
+    expect(bed.clock.pendingCount).toBe(0);
+  });
+
+  it("what is gathered is told when the shard ends, and no timer is left", () => {
+    const bed = setUp();
+    bed.add(SUCCESS, 45);
+    bed.sampler.close();
+    expect(bed.told).toHaveLength(40);
+    expect(bed.suppressed).toEqual([{ successes: 5, failures: 0 }]);
+    expect(bed.clock.pendingCount).toBe(0);
+    const idle = setUp();
+    idle.sampler.close();
+    expect([idle.messageSizes, idle.suppressed]).toEqual([[], []]);
   });
 
   it.each([

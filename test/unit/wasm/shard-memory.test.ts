@@ -247,4 +247,15 @@ describe.each(KERNEL_BUILDS)("picks of a shard (%s build)", (build) => {
     const at = fleet.shardBase(0) + layout.SHARD_COUNTERS + layout.SHARD_COUNTER_STREAMS_OPENED * 8;
     expect(fleet.view.getBigUint64(at, true)).toBe(42n);
   });
+
+  it("a count goes on beyond 32 bits, by whatever amounts", () => {
+    const { fleet, shard } = setUp(build);
+    const at = fleet.shardBase(0) + layout.SHARD_COUNTERS + layout.SHARD_COUNTER_PROMPT_TOKENS * 8;
+    let expected = 0n;
+    for (const amount of [0xffff_fffe, 1, 1, 0, 0xffff_ffff, 2 ** 40, 7]) {
+      shard.count(layout.SHARD_COUNTER_PROMPT_TOKENS, amount);
+      expected += BigInt(amount);
+      expect(fleet.view.getBigUint64(at, true)).toBe(expected);
+    }
+  });
 });

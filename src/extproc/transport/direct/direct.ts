@@ -90,7 +90,7 @@ export async function listenDirect(options: DirectOptions): Promise<Transport> {
     await openStreams.untilEmpty(clock, graceMs);
     const cutCount = [...openStreams].filter((item) => !(item instanceof Connection)).length;
     // A stream is over when its last message is written. The bytes leave later.
-    for (const connection of connections) connection.finish();
+    for (const connection of connections) connection.finishStreams();
     await connections.untilEmpty(clock, cutCount === 0 ? FLUSH_MS_MAX : FLUSH_BESIDE_CUT_MS_MAX);
     return cutCount;
   };

@@ -12,18 +12,27 @@ import {
 } from "../../../wire/http2/frame.ts";
 import { ConnectionError } from "./protocol-error.ts";
 
-export interface FrameHandler {
+export interface DataHandler {
   /** A DATA frame begins; `size` counts its padding, too, as flow control does. */
   onDataBegin(streamId: number, size: number): void;
   /** Bytes `start` … `end` of its payload; valid during the call only. */
   onData(bytes: Buffer, start: number, end: number): void;
-  onDataEnd(streamId: number, endsStream: boolean): void;
-  /** Another frame, whole: its payload is `start` … `end` of `bytes`, valid during the call only. */
-  onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void;
+  onDataEnd(endsStream: boolean): void;
 }
 
+/** Another frame, whole: its payload is `start` … `end` of `bytes`, valid during the call only. */
+export type OnFrame = (
+  type: number,
+  flags: number,
+  streamId: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+) => void;
+
 export class FrameReader {
-  readonly #handler: FrameHandler;
+  readonly #data: DataHandler;
+  readonly #onFrame: OnFrame;
   readonly #head = Buffer.alloc(FRAME_HEAD_SIZE);
   /** Payload of a frame that the socket cut; made when that first happens. */
   #payload: Buffer | undefined;
@@ -38,8 +47,9 @@ export class FrameReader {
   /** Bytes of padding at the end of the current DATA frame; −1 until known. */
   #padding = 0;
 
-  constructor(handler: FrameHandler) {
-    this.#handler = handler;
+  constructor(data: DataHandler, onFrame: OnFrame) {
+    this.#data = data;
+    this.#onFrame = onFrame;
   }
 
   /** Takes the next bytes. Throws a ConnectionError for a frame that is not allowed; the reader is of no use then. */
@@ -85,7 +95,7 @@ export class FrameReader {
     this.#padding = isPadded ? UNKNOWN : 0;
     if (isPadded && this.#size === 0)
       throw new ConnectionError(ERROR_CODE.frameSizeError, "padded DATA without a length");
-    this.#handler.onDataBegin(this.#streamId, this.#size);
+    this.#data.onDataBegin(this.#streamId, this.#size);
   }
 
   #readData(bytes: Buffer, start: number): number {
@@ -100,11 +110,11 @@ export class FrameReader {
     }
     const end = Math.min(bytes.length, at + this.#size - this.#read);
     const dataEnd = Math.min(end, at + this.#size - this.#padding - this.#read);
-    if (dataEnd > at) this.#handler.onData(bytes, at, dataEnd);
+    if (dataEnd > at) this.#data.onData(bytes, at, dataEnd);
     this.#read += end - at;
     if (this.#read === this.#size) {
       this.#headSize = 0;
-      this.#handler.onDataEnd(this.#streamId, (this.#flags & FLAG.endStream) !== 0);
+      this.#data.onDataEnd((this.#flags & FLAG.endStream) !== 0);
     }
     return end;
   }
@@ -121,7 +131,7 @@ export class FrameReader {
     this.#headSize = 0;
     const payload = isWhole ? bytes : (this.#payload as Buffer);
     const payloadStart = isWhole ? start : 0;
-    this.#handler.onFrame(this.#type, this.#flags, this.#streamId, payload, payloadStart, payloadStart + this.#size);
+    this.#onFrame(this.#type, this.#flags, this.#streamId, payload, payloadStart, payloadStart + this.#size);
     return end;
   }
 }

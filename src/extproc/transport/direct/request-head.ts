@@ -28,6 +28,11 @@ export class RequestHead {
     this.#isBehindPseudo = false;
   }
 
+  /** A request has them, trailers have none. */
+  get hasPseudo(): boolean {
+    return this.method !== "" || this.path !== "" || this.#scheme !== "";
+  }
+
   /** To be called behind the last header. */
   finish(): void {
     if (this.method === "" || this.path === "" || this.#scheme === "") this.fault ??= "a request lacks a pseudo-header";
@@ -98,8 +103,9 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 
-/** Milliseconds of a `grpc-timeout` (up to eight digits and a unit); undefined for what is none. */
+/** Milliseconds of a `grpc-timeout`: up to eight digits and a unit. Undefined for what is none: no limit. */
 export function timeoutMs(value: string): number | undefined {
+  if (value === "") return undefined;
   const [, digits, unit] = /^([0-9]{1,8})([HMSmun])$/.exec(value) ?? [];
   if (digits === undefined || unit === undefined) return undefined;
   return Number(digits) * (MS_PER_UNIT[unit] as number);

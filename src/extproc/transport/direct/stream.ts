@@ -6,7 +6,7 @@
  * The handler is told once that the stream is over, and hears nothing after. The stream itself goes on until what was
  * sent before has left.
  */
-import type { Timer } from "../../../base/clock.ts";
+import { type Clock, TIMER_DELAY_MS_MAX, type Timer } from "../../../base/clock.ts";
 import {
   type CloseReason,
   GRPC_STATUS,
@@ -20,15 +20,12 @@ import { MessageReader } from "./message-reader.ts";
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
-  sendMessage(stream: DirectStream, message: Message): void;
-  /** Sends the trailers once nothing is pending before them. */
-  sendTrailers(stream: DirectStream): void;
+  send(stream: DirectStream, message: Message): void;
+  /** Sends the trailers once nothing waits before them. */
+  finish(stream: DirectStream): void;
   /** The handler has heard its last. */
   onClosedAbove(stream: DirectStream): void;
 }
-
-/** Bytes that wait for the peer; from there on its own bytes are not taken either. */
-export const PENDING_SIZE_MAX: number = 256 * 1024;
 
 export class DirectStream implements GrpcCall, GrpcHandler {
   readonly id: number;
@@ -43,17 +40,17 @@ export class DirectStream implements GrpcCall, GrpcHandler {
   hasHead = false;
   /** The peer sends nothing more. */
   isRemoteEnded = false;
-  deadline: Timer | undefined;
-  /** What is still to be sent, in order. */
-  readonly pending: Buffer[] = [];
-  /** Bytes of the first of them that are sent. */
-  pendingOffset = 0;
-  pendingSize = 0;
   /** Header block that ends the stream, once that is decided. */
   trailers: Buffer | undefined;
+  /** What the client does not take yet, in order. */
+  readonly #waiting: Buffer[] = [];
+  /** Bytes of the first of them that are sent. */
+  #waitingOffset = 0;
+  #waitingSize = 0;
   readonly #owner: StreamOwner;
   readonly #handler: GrpcHandler;
   #isOpen = true;
+  #deadline: Timer | undefined;
 
   constructor(
     id: number,
@@ -74,7 +71,7 @@ export class DirectStream implements GrpcCall, GrpcHandler {
   }
 
   send(message: Message): void {
-    if (this.#isOpen) this.#owner.sendMessage(this, message);
+    if (this.#isOpen) this.#owner.send(this, message);
   }
 
   end(): void {
@@ -102,16 +99,57 @@ export class DirectStream implements GrpcCall, GrpcHandler {
   onClose(reason: CloseReason): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.deadline?.cancel();
+    this.#deadline?.cancel();
     this.#handler.onClose(reason);
     this.#owner.onClosedAbove(this);
   }
 
+  /** Ends the call with an error if it lasts longer, as the client asks. */
+  limit(clock: Clock, timeoutMs: number): void {
+    const onPassed = (): void => this.fail("the client's deadline has passed", GRPC_STATUS.deadlineExceeded);
+    this.#deadline = clock.setTimeout(onPassed, Math.min(timeoutMs, TIMER_DELAY_MS_MAX));
+  }
+
+  /** Bytes that wait until the client takes them. */
+  get waitingSize(): number {
+    return this.#waitingSize;
+  }
+
+  /** The piece of them that goes on next, and where. */
+  get firstWaiting(): Buffer {
+    return this.#waiting[0] as Buffer;
+  }
+
+  get waitingOffset(): number {
+    return this.#waitingOffset;
+  }
+
+  /** Keeps bytes until the client takes them. */
+  wait(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingSize += bytes.length;
+  }
+
+  /** So many of the first piece's bytes were sent. */
+  passWaiting(size: number): void {
+    this.#waitingSize -= size;
+    this.#waitingOffset += size;
+    if (this.#waitingOffset < this.firstWaiting.length) return;
+    this.#waiting.shift();
+    this.#waitingOffset = 0;
+  }
+
+  dropWaiting(): void {
+    this.#waiting.length = 0;
+    this.#waitingSize = 0;
+    this.#waitingOffset = 0;
+  }
+
   #finish(code: number, message: string): void {
     if (!this.#isOpen) return;
-    const hasHead = this.hasHead || this.pendingSize > 0;
+    const hasHead = this.hasHead || this.#waitingSize > 0;
     this.trailers = statusTrailers(code, message, hasHead);
-    this.#owner.sendTrailers(this);
+    this.#owner.finish(this);
     this.onClose("ended");
   }
 }

@@ -14,23 +14,45 @@ const RECORD: LoadRecord = {
   roundCount: 3,
   durationMs: 2_000,
   isPinned: true,
+  servers: [
+    { name: "bare server", memoryBytesMax: 1e8 },
+    { name: "picker", memoryBytesMax: 2e8 },
+    { name: "another", memoryBytesMax: 3e8 },
+  ],
   measures: [
-    { label: "CPU", unit: "µs", bare: span(80), picker: span(120), ratio: span(1.5) },
-    { label: "pick p99", unit: "ms" },
+    {
+      label: "CPU",
+      unit: "µs",
+      target: { ratioMax: 1.25 },
+      figures: [span(80), span(120), span(40)],
+      ratios: [span(1), span(1.5), span(0.5)],
+    },
+    {
+      label: "rate",
+      unit: "/s",
+      target: { min: 500 },
+      figures: [span(700), span(600), undefined],
+      ratios: [span(1), span(0.9), undefined],
+    },
   ],
   errorCount: 0,
   generatorLimits: ["round 1: it was late"],
   generatorCpuPerExchangeUs: 12,
-  memoryBytesMax: { bare: 1e8, picker: 2e8 },
   h2load: "Checked.",
 };
 
-it("a table shows medians, and ratios with their span", () => {
-  expect(formatLoadRecord(RECORD)).toContain("| CPU | 80.0 µs | 120 µs | 1.50 × (0.75 … 3.00) |");
+it("a row shows each server's median, and its ratio to the first one with the span", () => {
+  expect(formatLoadRecord(RECORD)).toContain(
+    "| CPU | 80.0 µs | 120 µs: 1.50 × (0.75 … 3.00) | 40.0 µs: 0.50 × (0.25 … 1.00) | ≤ 1.25 ×: missed |",
+  );
+});
+
+it("a target may be a figure that is to be reached", () => {
+  expect(formatLoadRecord(RECORD)).toContain("| ≥ 500/s: met |");
 });
 
 it("no figure is shown where the generator was the limit, and it is said", () => {
   const text = formatLoadRecord(RECORD);
-  expect(text).toContain("| pick p99 | – | – | – |");
+  expect(text).toMatch(/^\| rate \|.*\| – \|.*\|$/m);
   expect(text).toContain("the generator was the limit: round 1: it was late");
 });

@@ -1,0 +1,78 @@
+/** What a picker holds at one moment, from outside and inside: memory, heaps, open files, and its tables by its metrics. */
+import { readdirSync } from "node:fs";
+import { type InsideLine, readInsideWatch } from "../load/inside-watch.ts";
+import { readProcessUsage } from "../load/process-usage.ts";
+
+/** By name with unit. */
+export type PickerSample = Readonly<Record<QuantityName, number>>;
+
+export type QuantityName =
+  | "resident memory (MB)"
+  | "heap of the shard (MB)"
+  | "buffers of the shard (MB)"
+  | "heap of the control thread (MB)"
+  | "blocks in the prefix index"
+  | "lines of the metrics page"
+  | "open files"
+  | "threads";
+
+/** What is watched, in the order of the table: by how much more is no growth, however little there is. */
+export const SLACK: Readonly<Record<QuantityName, number>> = {
+  "resident memory (MB)": 5,
+  "heap of the shard (MB)": 3,
+  "buffers of the shard (MB)": 3,
+  "heap of the control thread (MB)": 3,
+  "blocks in the prefix index": 1_000,
+  "lines of the metrics page": 500,
+  "open files": 10,
+  threads: 1,
+};
+
+export interface SampledPicker {
+  readonly pid: number;
+  readonly metricsPort: number;
+  readonly insideFolder: string;
+}
+
+/** Heaps are as small as they were since `sinceWallMs`, that is after a collection. */
+export async function samplePicker(picker: SampledPicker, sinceWallMs: number): Promise<PickerSample> {
+  // Before the page, which takes tens of megabytes for a moment.
+  const memoryBytes = readProcessUsage(picker.pid).memoryBytes;
+  const page = await metricsPage(picker.metricsPort);
+  const lines = readInsideWatch(picker.insideFolder).filter(({ wallMs }) => wallMs >= sinceWallMs);
+  const least = (role: InsideLine["role"], read: (line: InsideLine) => number): number =>
+    megabytes(Math.min(...lines.filter((line) => line.role === role).map(read)));
+  return {
+    "resident memory (MB)": megabytes(memoryBytes),
+    "heap of the shard (MB)": least("shard", ({ heapBytes }) => heapBytes),
+    "buffers of the shard (MB)": least("shard", ({ externalBytes }) => externalBytes),
+    "heap of the control thread (MB)": least("control", ({ heapBytes }) => heapBytes),
+    "blocks in the prefix index": page.sum("endpoint_picker_index_blocks"),
+    "lines of the metrics page": page.lineCount,
+    "open files": readdirSync(`/proc/${picker.pid}/fd`).length,
+    threads: readdirSync(`/proc/${picker.pid}/task`).length,
+  };
+}
+
+export interface MetricsPage {
+  readonly lineCount: number;
+  /** Of all series of that name; 0 when there is none. */
+  sum(name: string): number;
+}
+
+export async function metricsPage(port: number): Promise<MetricsPage> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  if (!response.ok) throw new Error(`the metrics page answers with ${response.status}`);
+  const lines = (await response.text()).split("\n");
+  return {
+    lineCount: lines.length,
+    sum: (name) =>
+      lines
+        .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0),
+  };
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e5) / 10;
+}
