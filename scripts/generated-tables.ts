@@ -13,6 +13,7 @@ import { engineTable } from "./tables/engines.ts";
 import { errorTable } from "./tables/errors.ts";
 import { exitCodeTable, flagTable } from "./tables/flags.ts";
 import { loadTables } from "./tables/load.ts";
+import { responseLossList } from "./tables/losses.ts";
 import {
   bucketTable,
   laterMetricTable,
@@ -24,6 +25,7 @@ import { pageTable } from "./tables/pages.ts";
 import { parserTable } from "./tables/parsers.ts";
 import { dataKeyTable, plannedPluginTable, pluginTable } from "./tables/plugins.ts";
 import { reportTables } from "./tables/reports.ts";
+import { targetTable } from "./tables/targets.ts";
 import { wholeProcessTables } from "./tables/whole-process.ts";
 
 export interface GeneratedTable {
@@ -44,17 +46,20 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "docs/metrics.md", name: "own metrics", text: ownMetricTable },
   { document: "docs/metrics.md", name: "buckets", text: bucketTable },
   { document: "docs/metrics.md", name: "later metrics", text: laterMetricTable },
+  { document: "docs/proxies.md", name: "losses without response bodies", text: responseLossList },
   { document: "docs/errors.md", name: "errors", text: errorTable },
   { document: "docs/health.md", name: "degraded states", text: degradedStateTable },
   { document: "docs/health.md", name: "pages", text: pageTable },
   { document: "docs/flags.md", name: "flags", text: flagTable },
   { document: "docs/flags.md", name: "exit codes", text: exitCodeTable },
+  { document: "README.md", name: "targets", text: targetTable },
   { document: "bench/README.md", name: "micro benches", text: benchTables },
   { document: "bench/README.md", name: "whole processes", text: wholeProcessTables },
   { document: "bench/README.md", name: "load bench", text: loadTables },
   { document: "bench/README.md", name: "latency", text: () => reportTables(["latency"]) },
   { document: "bench/README.md", name: "fairness", text: () => reportTables(["fairness"]) },
   { document: "bench/README.md", name: "memory", text: () => reportTables(["memory"]) },
+  { document: "bench/README.md", name: "day", text: () => reportTables(["day"]) },
 ];
 
 export interface RenderedDocument {

@@ -30,7 +30,6 @@ import { formatPluginStates } from "./framework/plugin-states.ts";
 import { startIndexWriter } from "./index-writer-thread.ts";
 import type { LegacyMetricFlags } from "./platform/legacy-metric-flags.ts";
 import { PolicyControl } from "./policy-control.ts";
-import { responseLosses } from "./response-losses.ts";
 import { ShardReportsTaker } from "./shard-reports.ts";
 import type { Balancer } from "./shards/balancer.ts";
 import type { ShardResult } from "./shards/messages.ts";
@@ -215,7 +214,6 @@ async function start(options: EppOptions, closers: Closer[]): Promise<Epp> {
       }),
     };
   });
-  for (const loss of responseLosses(policy)) logger.warn(loss);
   endpoints.onFleetChanged({
     onAdding: (slot, { labels }) => policies.onEndpointAdding({ slot, labels }),
     onChanged: () => policies.onFleetChanged(),

@@ -21,7 +21,7 @@ const IDLE_WAIT_MS = 1_000;
 const NAP_MS = 1;
 /** Work that comes at longer intervals is waited for asleep: one wake-up for it is less than that and a nap. */
 const NAP_INTERVAL_MS_MAX = 2;
-/** Operators' questions are looked at as often while there is work without end, or a question is being answered. */
+/** Operators' questions are looked at so long after they came at the latest, and while one is being answered. */
 const QUERY_PERIOD_MS = 20;
 
 const slots: readonly number[] = Array.from({ length: layout.ENDPOINTS_MAX }, (_, slot) => slot);
@@ -50,18 +50,22 @@ export default async function runIndexWriter(task: IndexWriterTask): Promise<voi
   await nextTurn();
   let turnedAtMs = systemClock.nowMs();
   let workedAtMs = turnedAtMs;
+  let hasTurned = true;
   while (!writer.isStopRequested()) {
-    const isIdle = writer.drain() === 0;
-    if (isIdle) writer.waitForWork(queries.runningCount > 0 ? QUERY_PERIOD_MS : IDLE_WAIT_MS);
-    else {
+    if (writer.drain() > 0) {
       const nowMs = systemClock.nowMs();
       if (nowMs - workedAtMs <= NAP_INTERVAL_MS_MAX) writer.nap(NAP_MS);
       workedAtMs = nowMs;
+    } else {
+      writer.waitForWork(hasTurned && queries.runningCount === 0 ? IDLE_WAIT_MS : QUERY_PERIOD_MS);
+      // A question rings, too, and is seen in a turn only.
+      hasTurned = false;
     }
-    if (!isIdle && systemClock.nowMs() - turnedAtMs < QUERY_PERIOD_MS) continue;
-    // Messages and timers of this thread run here only.
+    if (systemClock.nowMs() - turnedAtMs < QUERY_PERIOD_MS) continue;
+    // Messages and timers of this thread run here only. A turn costs more than a pick, so not each wake-up has one.
     await nextTurn();
     turnedAtMs = systemClock.nowMs();
+    hasTurned = true;
   }
   task.queries.close();
 }

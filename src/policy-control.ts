@@ -9,6 +9,7 @@ import { hostPort } from "./framework/endpoint.ts";
 import type { FleetEndpoint } from "./framework/fleet.ts";
 import type { PluginRegistry } from "./framework/registry.ts";
 import { type ModuleFile, moduleFilesOf } from "./framework/user-modules.ts";
+import { responseLosses } from "./response-losses.ts";
 import { AutoTune, type CacheReport } from "./scheduling/auto-tune.ts";
 import type { CompiledPolicy } from "./scheduling/compiled-policy.ts";
 import { compilePolicy, type PolicyConfig, PROGRAM_ONLY } from "./scheduling/policy.ts";
@@ -103,6 +104,7 @@ export class PolicyControl {
       onWarning: (plugin, text) => logger.warn({ plugin }, `plugin ${plugin}: ${text}`),
     });
     this.#publisher.checkRoom(compiled);
+    for (const loss of responseLosses(compiled)) logger.warn(loss);
     this.#autoTune.setShape(compiled.prefixCache, this.#cacheReports());
     const version = this.#publisher.propose(compiled, { ...this.#autoTune.tuning, targetsMax });
     const { plugins, schedulingProfiles, saturationDetector, parsers, responseBody } = config;

@@ -94,10 +94,11 @@ function measured(flags: DayFlags, result: DayResult): Measured {
     const figures = { "first sample": samples[0] ?? Number.NaN, "2nd tenth": second, "last tenth": last, ratio };
     return { label: name, figures, target: { text: "does not grow", met: !grows } };
   });
-  const seconds = load.durationMs / 1000;
+  const seconds = Math.round(load.durationMs / 1000);
+  const rate = Math.round((load.completedCount * 1000) / load.durationMs);
   const failures = [...load.errors].map(([error, count]) => `${count} × ${error}`);
   return {
-    about: `${load.completedCount} exchanges in ${Math.round(seconds)} s, ${Math.round(load.completedCount / seconds)}/s, one shard`,
+    about: `${load.completedCount} exchanges in ${seconds} s, ${rate}/s, one shard`,
     rows,
     notes: [
       `${flags.endpointCount} model servers, which came and went ${fleetChangeCount} times; ` +

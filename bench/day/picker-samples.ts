@@ -1,4 +1,4 @@
-/** What a picker holds at one moment, from outside and inside: memory, heaps, open files, and its tables by its metrics. */
+/** What a picker holds at one moment, from outside and inside: memory, heaps, open files, its tables by its metrics. */
 import { readdirSync } from "node:fs";
 import { type InsideLine, readInsideWatch } from "../load/inside-watch.ts";
 import { readProcessUsage } from "../load/process-usage.ts";

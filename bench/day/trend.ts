@@ -1,4 +1,4 @@
-/** Whether something grows: the level of its last tenth beside that of the second, since the first fills what is bounded. */
+/** Whether something grows: its last tenth beside its second one, since the first fills what is bounded. */
 import { spanOf } from "../load/matrix.ts";
 
 export interface Trend {

@@ -54,10 +54,11 @@ async function run(flags: FairnessFlags, onProgress: (text: string) => void): Pr
   };
   await measure(false);
   await measure(true);
-  const about = `${probesPerSecond} probes of ${PROBE_SIZE} B per second, medians and maxima of ${repeatCount} disturbances`;
+  const probes = `${probesPerSecond} probes of ${PROBE_SIZE} B per second`;
+  const about = `${probes}, medians and maxima of ${repeatCount} disturbances`;
   const notes = [
-    "Longest pick: of the probes during one disturbance. Longest turn: of the serving thread's event loop meanwhile. Own work:",
-    "the most CPU time that the thread itself spent at a time, garbage collection included, to a millisecond.",
+    "Longest pick: of the probes during one disturbance. Longest turn: of the serving thread's event loop meanwhile.",
+    "Own work: the most CPU time that the thread itself spent at a time, garbage collection included, to a millisecond.",
   ];
   return { about, rows, notes };
 }

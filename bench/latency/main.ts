@@ -39,11 +39,12 @@ async function run(flags: LatencyFlags, onProgress: (text: string) => void): Pro
     servers.push(await startBareProcess({ pinning }));
     servers.push(await startPickerProcess({ pinning, endpointCount: flags.endpointCount, shardCount: 1 }));
     const result = await measureLatency(servers, latencyOptions(flags, onProgress));
-    const about = `picks of ${flags.bodySize} B bodies, ${flags.roundCount} rounds of ${flags.durationMs / 1000} s, open loop`;
+    const { bodySize, roundCount, durationMs, concurrency } = flags;
+    const about = `picks of ${bodySize} B bodies, ${roundCount} rounds of ${durationMs / 1000} s, open loop`;
     const saturation = Object.entries(result.saturation).map(([name, rate]) => `${name} ${Math.round(rate)}/s`);
     const errorCount = result.rates.reduce((sum, rate) => sum + rate.errorCount, 0);
     const notes = [
-      `Saturation, from closed loops of ${flags.concurrency}: ${saturation.join(", ")}. Exchanges that failed: ${errorCount}.`,
+      `Saturation, from closed loops of ${concurrency}: ${saturation.join(", ")}. Exchanges that failed: ${errorCount}.`,
     ];
     if (result.generatorLimits.length > 0) {
       notes.push(`Not counted, since the generator was the limit: ${result.generatorLimits.join("; ")}.`);

@@ -11,12 +11,7 @@ import {
   type Connection,
   STREAMS_PER_CONNECTION_MAX,
 } from "../../src/extproc/transport/connection-end.ts";
-import { decodeProcessingRequest } from "../../src/wire/ext-proc/request-decoder.ts";
-import {
-  encodeHeadersResponse,
-  encodeStreamedBodyResponse,
-  encodeTrailersResponse,
-} from "../../src/wire/ext-proc/response-encoder.ts";
+import { BareExchange } from "./bare-answers.ts";
 
 export interface BareServer {
   readonly port: number;
@@ -42,24 +37,6 @@ const PROCESS_METHOD = {
   responseSerialize: (message: Buffer): Buffer => message,
   responseDeserialize: (bytes: Buffer): Buffer => bytes,
 } as const;
-
-/** Bytes of a body per answer: a picker's. */
-const PIECE_SIZE = 62_000;
-const CHUNK_SIZE = 230;
-
-const ENDPOINT = { name: "x-gateway-destination-endpoint", value: "192.0.2.1:8000" };
-const REQUEST_HEADERS_ANSWER: Buffer = encodeHeadersResponse("request", {
-  setHeaders: [ENDPOINT],
-  clearRouteCache: true,
-  dynamicMetadata: { "envoy.lb": { [ENDPOINT.name]: ENDPOINT.value } },
-});
-const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", {
-  setHeaders: [{ name: "x-went-into-resp-headers", value: "true" }],
-});
-const CHUNK_ANSWER: Buffer = encodeStreamedBodyResponse("response", Buffer.alloc(CHUNK_SIZE, " "), false);
-const RESPONSE_END_ANSWER: Buffer = encodeStreamedBodyResponse("response", Buffer.alloc(0), true);
-const REQUEST_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("request");
-const RESPONSE_TRAILERS_ANSWER: Buffer = encodeTrailersResponse("response");
 
 /** Listens on the loopback interface. */
 export async function startBareServer(options: BareServerOptions): Promise<BareServer> {
@@ -101,49 +78,10 @@ function limitStreams(connection: Connection, streamsMax: number): void {
 }
 
 function serve(call: ServerDuplexStream<Buffer, Buffer>): void {
-  let bodySize = 0;
+  const exchange = new BareExchange();
   call.on("data", (bytes: Buffer) => {
-    const message = decodeProcessingRequest(bytes);
-    switch (message.kind) {
-      case "requestHeaders":
-        if (message.endOfStream) call.write(REQUEST_HEADERS_ANSWER);
-        break;
-      case "requestBody":
-        bodySize += message.body.length;
-        if (message.endOfStream) for (const answer of requestAnswers(bodySize)) call.write(answer);
-        break;
-      case "requestTrailers":
-        call.write(REQUEST_TRAILERS_ANSWER);
-        break;
-      case "responseHeaders":
-        call.write(RESPONSE_HEADERS_ANSWER);
-        break;
-      case "responseBody":
-        call.write(message.endOfStream ? RESPONSE_END_ANSWER : CHUNK_ANSWER);
-        break;
-      case "responseTrailers":
-        call.write(RESPONSE_TRAILERS_ANSWER);
-        break;
-      case "unknown":
-        break;
-    }
+    for (const answer of exchange.answersTo(bytes)) call.write(answer);
   });
   call.on("end", () => call.end());
   call.on("error", () => undefined);
-}
-
-/** The headers' answer and the body's, by the body's size. Bodies of a run have one size. */
-const knownAnswers = new Map<number, readonly Buffer[]>();
-const KNOWN_SIZES_MAX = 64;
-
-function requestAnswers(bodySize: number): readonly Buffer[] {
-  const known = knownAnswers.get(bodySize);
-  if (known !== undefined) return known;
-  const answers = [REQUEST_HEADERS_ANSWER];
-  for (let start = 0; start < bodySize; start += PIECE_SIZE) {
-    const piece = Buffer.alloc(Math.min(PIECE_SIZE, bodySize - start), " ");
-    answers.push(encodeStreamedBodyResponse("request", piece, start + piece.length === bodySize));
-  }
-  if (knownAnswers.size < KNOWN_SIZES_MAX) knownAnswers.set(bodySize, answers);
-  return answers;
 }

@@ -31,6 +31,9 @@ const CONTENDERS: readonly Contender[] = [
   ({ pinning }) => startBareProcess({ pinning }),
   (options) => startPickerProcess({ ...options, shardCount: 1 }),
   (options) => startPickerProcess({ ...options, shardCount: 1, name: "picker over TLS", isTls: true }),
+  (options) =>
+    startPickerProcess({ ...options, shardCount: 1, name: "picker on grpc-js", args: ["--transport=grpc-js"] }),
+  ({ pinning }) => startBareProcess({ pinning, name: "bare server, direct", args: ["--transport=direct"] }),
 ];
 
 /** Runs everything; the servers are gone when it resolves. */
@@ -44,7 +47,7 @@ export async function compareServers(options: CompareOptions, clock: Clock): Pro
     return server;
   };
   try {
-    const unlimited = await started(startBareProcess({ pinning }, ["--unlimited-streams"]));
+    const unlimited = await started(startBareProcess({ pinning, args: ["--unlimited-streams"] }));
     const h2load = await checkGenerator(unlimited, options, clock);
     options.onProgress(h2load);
     await unlimited.end();

@@ -46,7 +46,7 @@ export interface ExchangeScript {
 /** An exchange that is not to go well: the picker refuses it, or the client goes away behind the last message. */
 export type ScriptOutcome = { readonly kind: "refused"; readonly httpStatus: number } | { readonly kind: "abandoned" };
 
-/** What benches send that vary a few things only: chat requests in 16 groups, which share three quarters of a prompt. */
+/** For benches that vary little: chat requests in 16 groups, each of which shares three quarters of its prompts. */
 export function scriptOptions(varied: Partial<ScriptOptions>): ScriptOptions {
   const request = { path: "/v1/chat/completions", model: "simulated-8b", bodySize: 4_096, pieceSize: 65_536 };
   return { ...request, chunkCount: 1, prefixGroupCount: 16, prefixShare: 0.75, ...varied };

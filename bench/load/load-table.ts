@@ -54,7 +54,8 @@ function tableLine(cells: readonly string[]): string {
 function notes(record: LoadRecord): string[] {
   const memory = record.servers.map(({ name, memoryBytesMax }) => `${name} ${megabytes(memoryBytesMax)}`);
   const lines = [
-    `Ratios are to the ${record.servers[0]?.name}, round by round: median, and span in brackets. Memory at most: ${memory.join(", ")}.`,
+    `Ratios are to the ${record.servers[0]?.name}, round by round: median, and span in brackets.`,
+    `Memory at most: ${memory.join(", ")}.`,
     `The generator took ${short(record.generatorCpuPerExchangeUs)} µs of CPU per 4 KiB exchange.`,
     `Exchanges that failed: ${record.errorCount}.`,
     record.h2load,

@@ -65,19 +65,22 @@ export interface ServerOptions {
   readonly nodeArguments?: readonly string[];
 }
 
+export interface BareOptions extends ServerOptions {
+  readonly name?: string;
+  readonly args?: readonly string[];
+}
+
 /** Resolves when it listens. */
-export async function startBareProcess(
-  { pinning, nodeArguments }: ServerOptions,
-  args: readonly string[] = [],
-): Promise<ServerUnderTest> {
+export async function startBareProcess(options: BareOptions): Promise<ServerUnderTest> {
+  const { pinning, nodeArguments, name = "bare server", args = [] } = options;
   const script = fileURLToPath(new URL("./bare-server-main.js", import.meta.url));
-  const { program, line } = await startNode("bare server", [script, ...args], {
+  const { program, line } = await startNode(name, [script, ...args], {
     cores: pinning?.server,
     nodeArguments,
     isReady: (text) => text.includes('"port"'),
   });
   const { port } = JSON.parse(line) as { readonly port: number };
-  return { name: "bare server", port, pid: program.pid, isTls: false, end: () => program.end() };
+  return { name, port, pid: program.pid, isTls: false, end: () => program.end() };
 }
 
 export interface PickerOptions extends ServerOptions {

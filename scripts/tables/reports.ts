@@ -11,7 +11,7 @@ export function reportTables(names: readonly string[]): string {
 }
 
 /** The kept records of a bench, by version of Node. */
-export function reportsOf(name: string): Report[] {
+function reportsOf(name: string): Report[] {
   return (existsSync(RESULTS) ? readdirSync(RESULTS) : [])
     .filter((file) => new RegExp(`^${name}\\.node\\d+\\.json$`).test(file))
     .sort()

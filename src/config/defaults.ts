@@ -43,7 +43,7 @@ export const PARSER_TYPES_DEFAULT: readonly string[] = [
   "passthrough-parser",
 ];
 
-/** Bodies of responses are looked at: tokens, time to first token and time between tokens are known from nothing else. */
+/** Bodies of responses are looked at: tokens, and the times to and between them, are known from nothing else. */
 export const RESPONSE_BODY_DEFAULT: ResponseBodyHandling = "observe";
 
 /**

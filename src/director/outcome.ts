@@ -1,6 +1,17 @@
-/** What the log tells of a request that is over. */
+/** How a request ended, and what the log tells of it. */
 import type { RequestOutcome } from "../telemetry/outcome-sampler.ts";
-import type { FinishRecord } from "./context.ts";
+import type { FinishRecord, TerminationCause } from "./context.ts";
+
+/** `isDone`: the response came to its end. `isCancelled`: the proxy gave the request up. */
+export function causeOf(end: {
+  readonly isRefused: boolean;
+  readonly isDone: boolean;
+  readonly isCancelled: boolean;
+}): TerminationCause {
+  if (end.isRefused) return "refused";
+  if (end.isDone) return "natural";
+  return end.isCancelled ? "client-disconnect" : "error";
+}
 
 export function outcomeOf(record: FinishRecord): RequestOutcome {
   const { requestId, model, slot, cause, refusal, response, durationMs, firstByteMs, requestSize } = record;

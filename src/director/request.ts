@@ -14,9 +14,10 @@ import type { HeaderChange } from "../framework/request.ts";
 import type { ParserDefinition } from "../parsing/parser.ts";
 import type { Pick, PickRequest, ScoredCandidate } from "../wasm/shard-memory.ts";
 import { admit } from "./admission.ts";
-import type { DirectorContext, TerminationCause } from "./context.ts";
+import type { DirectorContext } from "./context.ts";
 import { kernelStages } from "./custom-stages.ts";
 import type { Decision, QueuedPick } from "./decision-queue.ts";
+import { causeOf } from "./outcome.ts";
 import { PluginRun } from "./plugin-run.ts";
 import type { HeldPolicy } from "./policy-set.ts";
 import { type BodyEdit, type BodyPlace, RequestBody } from "./request-body.ts";
@@ -159,11 +160,6 @@ export class InferenceRequest {
     return this.#body.edit === undefined ? "none" : "name";
   }
 
-  /** The request is sent on under another model name than it came with. */
-  get isRenamed(): boolean {
-    return this.#body.edit !== undefined;
-  }
-
   /** The body asks for a streamed response. */
   get asksForStream(): boolean {
     return this.#body.isStream;
@@ -203,18 +199,15 @@ export class InferenceRequest {
     }
     const response = this.#response?.facts();
     const isDone = response?.isComplete === true || (stateBefore === "routed" && this.#skipsResponse);
-    const cause = causeOf(stateBefore, isDone, isCancelled);
+    const cause = causeOf({ isRefused: stateBefore === "refused", isDone, isCancelled });
     const usage = response?.usage;
-    const isUnseen = response?.isUnseen === true;
-    // The end of the stream is all that is seen of the end of such a response.
-    if (isUnseen) this.meter?.onResponseChunk(0);
     this.#plugins?.onEnd({
       cause,
       promptTokens: usage?.promptTokens,
       completionTokens: usage?.completionTokens,
     });
     const { onFinished, clock } = this.#context;
-    this.meter?.onClosed({ isComplete: response?.isComplete === true, isUnseen, usage });
+    this.meter?.onClosed({ isComplete: response?.isComplete === true, isUnseen: response?.isUnseen === true, usage });
     onFinished({
       cause,
       requestId: this.#options.requestId,
@@ -404,10 +397,4 @@ export class InferenceRequest {
     for (const pick of this.#picks) this.#context.memory.release(pick);
     this.#picks = [];
   }
-}
-
-function causeOf(state: State, isDone: boolean, isCancelled: boolean): TerminationCause {
-  if (state === "refused") return "refused";
-  if (isDone) return "natural";
-  return isCancelled ? "client-disconnect" : "error";
 }

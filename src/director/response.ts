@@ -68,6 +68,11 @@ export class ResponseObserver {
     return this.#restorer !== undefined && this.#isReadable;
   }
 
+  /** The model's name is to be put back. */
+  get restoresName(): boolean {
+    return this.#restorer !== undefined;
+  }
+
   /** The body will not be seen. */
   onBodyUnseen(): void {
     this.#isUnseen = true;

@@ -33,11 +33,69 @@ export interface RoutedAnswer {
   readonly modeOverride?: ProcessingMode;
 }
 
-/** Answers the request's headers with the pick: only what changes is set. */
+/** Answers the request's headers with the pick: only what changes is set. Valid until the next call. */
 export function encodeRouted(answer: RoutedAnswer): Buffer {
+  if (isUsual(answer)) return usualAnswer(answer);
   const { modeOverride } = answer;
   return encodeHeadersResponse("request", { ...routedMutation(answer), ...(modeOverride && { modeOverride }) });
 }
+
+/** An answer in which nothing differs from others to the same endpoint but the digits of a length. */
+interface UsualAnswer {
+  readonly message: Buffer;
+  readonly digitsStart: number;
+  readonly digitsEnd: number;
+}
+
+/** Endpoints whose answers are kept, twice as many as there may be: addresses change. All go when there are more. */
+const USUAL_ENDPOINTS_MAX = 1_024;
+
+/** By address, then by the number of digits. To write digits takes 0.1 µs, to encode a message 1.2 µs. */
+const usualAnswers = new Map<string, (UsualAnswer | undefined)[]>();
+
+function isUsual({ routed, newRequestId, removeHeaders, modeOverride }: RoutedAnswer): boolean {
+  if (newRequestId !== undefined || removeHeaders.length > 0 || modeOverride !== undefined) return false;
+  return routed.pick.targets.length === 1 && routed.headers.length === 0 && routed.candidates === undefined;
+}
+
+function usualAnswer(answer: RoutedAnswer): Buffer {
+  const { routed, bodySize = 0 } = answer;
+  const [destination = ""] = routed.pick.targets;
+  let answers = usualAnswers.get(destination);
+  if (answers === undefined) {
+    if (usualAnswers.size === USUAL_ENDPOINTS_MAX) usualAnswers.clear();
+    answers = [];
+    usualAnswers.set(destination, answers);
+  }
+  const digitCount = digitsOf(bodySize);
+  const usual = (answers[digitCount] ??= encodeUsual(answer, digitCount));
+  let rest = bodySize;
+  for (let at = usual.digitsEnd - 1; at >= usual.digitsStart; at--) {
+    usual.message[at] = DIGIT_0 + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+  return usual.message;
+}
+
+const DIGIT_0 = 0x30;
+/** Tag and size of a header's value, behind its name. */
+const VALUE_HEAD_SIZE = 2;
+
+function encodeUsual(answer: RoutedAnswer, digitCount: number): UsualAnswer {
+  const message = encodeHeadersResponse("request", routedMutation(answer));
+  // An address does not contain it.
+  const digitsStart = message.indexOf(CONTENT_LENGTH) + CONTENT_LENGTH.length + VALUE_HEAD_SIZE;
+  return { message, digitsStart, digitsEnd: digitsStart + digitCount };
+}
+
+/** Of the length that is set; 0 where none is. */
+function digitsOf(bodySize: number): number {
+  let count = 0;
+  for (let rest = bodySize; rest > 0; rest = Math.floor(rest / 10)) count++;
+  return count;
+}
+
+const CONTENT_LENGTH = "content-length";
 
 /** Answers a buffered body with the pick, which then also changes the headers. */
 export function encodeRoutedBody(answer: RoutedAnswer, bodyMutation: BodyMutation | undefined): Buffer {
@@ -49,7 +107,7 @@ function routedMutation({ routed, bodySize = 0, newRequestId, removeHeaders }: R
   const setHeaders: HeaderSetting[] = [{ name: DESTINATION_ENDPOINT, value: destination }];
   // A proxy that streams a body through a processor drops the client's length. Envoy takes ours only where its
   // configuration says `allow_content_length_header`, and sends the body in chunks otherwise.
-  if (bodySize > 0) setHeaders.push({ name: "content-length", value: String(bodySize) });
+  if (bodySize > 0) setHeaders.push({ name: CONTENT_LENGTH, value: String(bodySize) });
   if (newRequestId !== undefined) setHeaders.push({ name: REQUEST_ID, value: newRequestId });
   for (const header of routed.headers) if (header.name !== DESTINATION_ENDPOINT) setHeaders.push(header);
   return {
@@ -78,7 +136,7 @@ export const CONTINUE_REQUEST_HEADERS: Buffer = encodeHeadersResponse("request",
 const PASSED = [{ name: WENT_INTO_RESPONSE_HEADERS, value: "true" }];
 
 /** Of a body whose size may change on its way. */
-const WITHOUT_LENGTH = ["content-length"];
+const WITHOUT_LENGTH = [CONTENT_LENGTH];
 
 const RESPONSE_HEADERS_ANSWER: Buffer = encodeHeadersResponse("response", { setHeaders: PASSED });
 

@@ -33,6 +33,7 @@ export function cutBody(pieces: readonly Buffer[], sizeMax: number = BODY_ANSWER
 
 /** Sends the body in as few messages as it takes, at least one. */
 export function sendBody(stream: ExtProcStream, phase: Phase, pieces: readonly Buffer[], endOfStream: boolean): void {
+  if (sizeOf(pieces) <= BODY_ANSWER_SIZE_MAX) return stream.send(encodeStreamedBody(phase, pieces, endOfStream));
   const groups = cutBody(pieces);
   for (const [index, group] of groups.entries()) {
     stream.send(encodeStreamedBody(phase, group, endOfStream && index === groups.length - 1));
@@ -40,5 +41,7 @@ export function sendBody(stream: ExtProcStream, phase: Phase, pieces: readonly B
 }
 
 export function sizeOf(pieces: readonly Buffer[]): number {
-  return pieces.reduce((size, piece) => size + piece.length, 0);
+  let size = 0;
+  for (const piece of pieces) size += piece.length;
+  return size;
 }

@@ -10,7 +10,6 @@
  * the body leave in one burst. Response messages are answered as they come.
  */
 import { EppError } from "../base/errors.ts";
-import type { Director } from "../director/director.ts";
 import type { BodyPlace, InferenceRequest, Outcome, Routed } from "../director/request.ts";
 import type { HeaderChange } from "../framework/request.ts";
 import { MessagePieces } from "../wire/ext-proc/message-pieces.ts";
@@ -36,33 +35,12 @@ import {
 import { BODY_ANSWER_SIZE_MAX, sendBody, sizeOf } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
 import { BodyStore } from "./body-store.ts";
-import type { RequestHeaderReader } from "./request-headers.ts";
+import type { ConversationContext } from "./conversation-context.ts";
 import { readResponseHeaders } from "./response-headers.ts";
-import { type ProxyReports, ResponseSight, requestAnswerOverride } from "./response-sight.ts";
-import type { SlabPool } from "./slab-pool.ts";
+import { ResponseSight, requestAnswerOverride } from "./response-sight.ts";
 import { spliceBody } from "./splice.ts";
 import { readSubsetHint } from "./subset-hint.ts";
 import type { CloseReason, ExtProcHandler, ExtProcStream } from "./transport/transport.ts";
-
-export interface ConversationContext {
-  readonly director: Director;
-  readonly headers: RequestHeaderReader;
-  readonly newRequestId: () => string;
-  /** Where bodies wait for their answer. */
-  readonly slabs: SlabPool;
-  /** Restrict requests to the endpoints that the proxy names. */
-  readonly honoursSubsetHint: boolean;
-  readonly onRefusal: (error: EppError) => void;
-  /** A message that is malformed or out of order; the stream ends with it. */
-  readonly onProtocolError: (message: string) => void;
-  /** A model name could not be rewritten because the proxy does not let this body be changed. */
-  readonly onRewriteSkipped: () => void;
-  /** The proxy sent the request to another endpoint than the picked one. */
-  readonly onServedElsewhere: () => void;
-  readonly proxyReports: ProxyReports;
-  readonly onStreamOpened: () => void;
-  readonly onStreamClosed: () => void;
-}
 
 type Phase = "headers" | "body" | "deciding" | "routed" | "closed";
 
@@ -256,7 +234,7 @@ export class Conversation implements ExtProcHandler {
     const sight = endOfStream ? undefined : new ResponseSight(this.#context.proxyReports, this.#modes, interest);
     this.#sight = sight;
     if (sight?.isUnseen === true) this.#request?.response.onBodyUnseen();
-    if (sight?.isUnseen === true && this.#request?.isRenamed === true) this.#context.onRewriteSkipped();
+    if (sight?.isUnseen === true && this.#request?.response.restoresName === true) this.#context.onRewriteSkipped();
     this.#stream.send(
       sight?.modeOverride === undefined
         ? encodeResponseHeaders(mayChangeSize && sight?.isUnseen === false, changes)

@@ -1,6 +1,6 @@
 /**
- * What a conversation sees of a response's body, and whether that is what it wants. A body that nobody looks at is asked
- * not to be shown; a proxy that shows it all the same, or hides one that is wanted, is reported.
+ * What a conversation sees of a response's body, and whether that is what it wants. A proxy is asked not to show a body
+ * that nobody looks at; one that shows it all the same, or hides one that is wanted, is reported.
  *
  *   body is   shown                           hidden
  *   wanted    read as it passes               unseen, reported
@@ -27,8 +27,8 @@ export interface ProxyReports {
 }
 
 /**
- * What the answer to the request's headers says of the response's body. In full duplex it can only be said there: pieces
- * of a body are on their way before its headers are answered, and would be lost.
+ * What the answer to the request's headers says of the response's body. In full duplex it can only be said there:
+ * pieces of a body are on their way before its headers are answered, and would be lost.
  */
 export function requestAnswerOverride(modes: BodyModes, interest: Interest): ProcessingMode | undefined {
   return interest === "none" && modes.response === "full-duplex" ? hidden(modes) : undefined;

@@ -3,14 +3,7 @@
  * the wire the other kinds are, too. grpc-js neither encodes nor decodes messages, and gives them whole.
  */
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
-import {
-  type CloseReason,
-  GRPC_STATUS,
-  type GrpcHandler,
-  type GrpcRoutes,
-  joined,
-  type OpenGrpcCall,
-} from "./grpc-call.ts";
+import { type CloseReason, GRPC_STATUS, type GrpcHandler, type GrpcRoutes, type OpenGrpcCall } from "./grpc-call.ts";
 
 export type GrpcJsCall = ServerDuplexStream<Buffer, Buffer>;
 
@@ -60,8 +53,8 @@ function serve(call: GrpcJsCall, open: OpenGrpcCall, onOver: () => void): void {
   };
   const handler: GrpcHandler = open({
     send(message) {
-      // A client that does not read its answers pauses its own call. Other calls go on.
-      if (isOpen && !call.write(joined(message))) call.pause();
+      // grpc-js may keep what it gets. A client that does not read its answers pauses its own call. Others go on.
+      if (isOpen && !call.write(Buffer.concat(message instanceof Uint8Array ? [message] : message))) call.pause();
     },
     end() {
       if (!isOpen) return;
@@ -70,8 +63,9 @@ function serve(call: GrpcJsCall, open: OpenGrpcCall, onOver: () => void): void {
     },
     fail(message, code = GRPC_STATUS.unknown) {
       if (!isOpen) return;
-      call.emit("error", { code, details: message });
+      // What is emitted is heard below, too.
       close("ended");
+      call.emit("error", { code, details: message });
     },
   });
   call.on("data", (message: Buffer) => {

@@ -8,7 +8,7 @@ import type { DegradedCode } from "../telemetry/degraded-states.ts";
 import type { FromShard } from "./messages.ts";
 
 /** Responses in a row that were as they should be, after which a state is over. */
-const RIGHT_COUNT_TO_CLEAR = 100;
+export const RIGHT_COUNT_TO_CLEAR = 100;
 
 /**
  * A stream that ends this soon after the answer to a streamed response's headers was ended there: a model server takes

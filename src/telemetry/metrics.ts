@@ -65,11 +65,12 @@ export const EXCHANGE_CAUSES = ["natural", "refused", "client-disconnect", "erro
 
 const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
 
-const shardCounter = (name: string, help: string, counter: number): OwnMetric => ({
+const shardCounter = (name: string, help: string, counter: number, more?: Partial<OwnMetric>): OwnMetric => ({
   name,
   type: "counter",
   help,
   labels: [],
+  ...more,
   read: ({ counters }) => one(counters.shards(counter)),
 });
 
@@ -204,14 +205,12 @@ export const OWN_METRICS: readonly OwnMetric[] = [
       { labels: { kind: "completion" }, value: counters.shards(layout.SHARD_COUNTER_COMPLETION_TOKENS) },
     ],
   },
-  {
-    ...shardCounter(
-      "endpoint_picker_response_events_total",
-      "Events of streamed responses.",
-      layout.SHARD_COUNTER_RESPONSE_EVENTS,
-    ),
-    needsResponseBody: true,
-  },
+  shardCounter(
+    "endpoint_picker_response_events_total",
+    "Events of streamed responses.",
+    layout.SHARD_COUNTER_RESPONSE_EVENTS,
+    { needsResponseBody: true },
+  ),
   shardCounter(
     "endpoint_picker_served_elsewhere_total",
     "Requests that the proxy sent to another endpoint than the picked one.",
@@ -219,7 +218,7 @@ export const OWN_METRICS: readonly OwnMetric[] = [
   ),
   shardCounter(
     "endpoint_picker_rewrites_skipped_total",
-    "Model names that were not rewritten, or not put back, because the proxy's body mode does not let the body be changed.",
+    "Model names that were not rewritten, or not put back, because of the proxy's body mode.",
     layout.SHARD_COUNTER_REWRITES_SKIPPED,
   ),
   shardCounter(

@@ -1,4 +1,4 @@
-import { type ClientRequest, type RequestListener, request, type ServerResponse } from "node:http";
+import { type ClientRequest, type RequestListener, request } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   closeBeds,
@@ -10,6 +10,7 @@ import {
 } from "../support/envoy-bed.ts";
 import { LOOPBACK } from "../support/epp.ts";
 import { CHAT_PATH, chatBody } from "../support/ext-proc-messages.ts";
+import { startHeldUpstream } from "../support/held-upstream.ts";
 import { beginHttp, getHttp, type HttpAnswer, postChat, postHttp, readHttp } from "../support/http-client.ts";
 import { readMetric } from "../support/metrics.ts";
 import { startPickerProgram } from "../support/picker-program.ts";
@@ -40,26 +41,6 @@ function beginUpload(port: number): Upload {
   });
   outgoing.write(BODY.subarray(0, 20_000));
   return { request: outgoing, answer, finish: () => void outgoing.end(BODY.subarray(20_000)) };
-}
-
-/** A server whose answers the test writes. */
-async function startHeldUpstream(head: Readonly<Record<string, string | number>>) {
-  const answers: ServerResponse[] = [];
-  let closedCount = 0;
-  const listener: RequestListener = (incoming, response) => {
-    incoming.resume();
-    answers.push(response);
-    response.on("close", () => closedCount++);
-    response.writeHead(200, head);
-    response.write("data: 1\n\n");
-  };
-  const { port } = await startUpstream({ [CHAT_PATH]: listener });
-  return {
-    port,
-    answer: (index: number) => until(`the server has request ${index}`, () => answers[index]),
-    receivedCount: () => answers.length,
-    closedCount: () => closedCount,
-  };
 }
 
 async function untilStreamsOpen(metricsPort: number, count: number): Promise<void> {

@@ -186,7 +186,7 @@ describe.each(WAYS)("bodies of responses that are $name", ({ proxy, isShown }) =
     await untilNothingInFlight(bed);
   });
 
-  it(`${isShown ? "are a degraded state" : "are nothing to report"}`, async () => {
+  it(isShown ? "are a degraded state" : "are nothing to report", async () => {
     const bed = await startFor("skip", addressesOf(await startSimulators(1)), proxy);
     for (let count = 0; count < 3; count++)
       expect((await postChat(bed.port, "hello", { stream: true })).status).toBe(200);
@@ -226,7 +226,7 @@ describe("a proxy", () => {
     expect(states(bed)).toEqual(["response-bodies-hidden"]);
   });
 
-  it("that sends no trailers ends streams where responses begin, with the charge; many such are a degraded state", async () => {
+  it("without trailers ends streams where responses begin, and charges with them; 32 in a row are told", async () => {
     const { bed, upstream } = await startHeld({
       responseBodies: "hidden",
       processingMode: { response_trailer_mode: "SKIP" },

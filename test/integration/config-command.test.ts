@@ -41,6 +41,15 @@ describe("epp config check", () => {
     expect(stdout).toMatch(/good\.yaml: can be used: 1 plugins and \d+ added by default; profiles: default/);
   });
 
+  it("says what is lost where bodies of responses are skipped", async () => {
+    const { code, stdout } = await run(["check", "-"], "requestHandler: {responseBody: skip}\n");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^requestHandler\.responseBody is skip: these metrics stay empty: .*ttft_seconds.*\(warning\)$/m,
+    );
+    expect(stdout).toMatch(/^requestHandler\.responseBody is skip: prompt tokens stay charged .*\(warning\)$/m);
+  });
+
   it("lists every fault with its place and ends with 2", async () => {
     const target = file("bad.yaml", "plugins:\n- type: queue-scorr\n- type: precise-prefix-cache-producer\n");
     const { code, stdout, stderr } = await run(["check", target]);

@@ -5,6 +5,7 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { startBareDirectServer } from "../../bench/load/bare-direct-server.ts";
 import { type BareServerOptions, startBareServer } from "../../bench/load/bare-server.ts";
 import { type ExchangeScript, makeScripts, type ScriptOptions } from "../../bench/load/exchange-script.ts";
 import { Generator, type GeneratorOptions, type GeneratorResult } from "../../bench/load/generator.ts";
@@ -81,6 +82,19 @@ describe("driving the bare server", () => {
     ["everything at once, larger than a window", { isAtOnce: true, script: { ...SCRIPT, bodySize: 220_000 } }],
   ])("%s go through", async (_what, options: Partial<LoadOptions>) => {
     const result = await load(await bareServer(), options);
+    expect(result.errors).toEqual({});
+    expect(result.completedCount).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ["small bodies", { bodySize: 1_000 }],
+    ["bodies that come in pieces", { bodySize: 220_000 }],
+    ["one message of many pieces", { bodySize: 220_000, pieceSize: 1_000_000 }],
+    ["many chunks", { chunkCount: 1_000 }],
+  ])("on the direct transport, too: %s", async (_what, script) => {
+    const server = await startBareDirectServer(0);
+    closers.push(() => server.close());
+    const result = await load(server.port, { script: { ...SCRIPT, ...script }, exchangeCountMin: 20 });
     expect(result.errors).toEqual({});
     expect(result.completedCount).toBeGreaterThan(0);
   });

@@ -1,6 +1,6 @@
 /**
- * The benches of memory, a day, latency and fairness as programs, in small sizes: they run to their end and find what is
- * there. Nothing is measured here.
+ * The benches of memory, a day, latency and fairness as programs, in small sizes: they run to their end and find what
+ * is there. Nothing is measured here.
  */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Report } from "../../bench/report.ts";

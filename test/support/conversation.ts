@@ -290,7 +290,7 @@ function openStream(
   };
   const conversation = open({
     send(message) {
-      if (state === "open") answers.push(decodeProcessingResponse(joined(message)));
+      if (state === "open") answers.push(decodeProcessingResponse(Buffer.from(joined(message))));
     },
     end: () => close("ended"),
     fail(message) {

@@ -146,7 +146,7 @@ class RequestSeriesMeter implements RequestMeter {
   onClosed({ isComplete, isUnseen, usage }: RequestClosed): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (isComplete && isUnseen === true) this.#observe(REQUEST_COLUMNS.histograms.duration, this.#durationSeconds());
+    if (isComplete && isUnseen === true) this.#countUnseenResponse();
     else if (isComplete) this.#countResponse(usage);
     if (this.#runningRow !== undefined)
       add(this.#series.requests.cells, this.#runningRow + REQUEST_COLUMNS.running, -1);
@@ -175,6 +175,12 @@ class RequestSeriesMeter implements RequestMeter {
     const wholeMs = this.#endAtMs - (this.#headersAtMs ?? this.#endAtMs);
     const spentMs = this.#isStreaming ? this.#handledMs : wholeMs;
     observe(this.#series.shared, 0, SHARED_COLUMNS.responseProcessing, spentMs / 1_000);
+  }
+
+  /** The end of the stream is all that is seen of its end. */
+  #countUnseenResponse(): void {
+    this.#endAtMs = this.#clock.nowMs();
+    this.#observe(REQUEST_COLUMNS.histograms.duration, this.#durationSeconds());
   }
 
   #durationSeconds(): number {

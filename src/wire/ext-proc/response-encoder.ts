@@ -1,7 +1,7 @@
 /**
  * Encodes what a picker answers: one function per kind of ProcessingResponse, each one pass into one buffer. Headers
- * are sent as `raw_value`. In body mode FULL_DUPLEX_STREAMED a body is answered by `encodeStreamedBodyResponse` alone;
- * the other body answers serve proxies that buffer.
+ * are sent as `raw_value`. In body mode FULL_DUPLEX_STREAMED a body is answered by `encodeStreamedBodyResponse` alone,
+ * or without a copy by `streamed-body-encoder.ts`; the other body answers serve proxies that buffer.
  */
 import { ProtobufWriter } from "../protobuf/writer.ts";
 import {
@@ -99,7 +99,6 @@ export function encodeStreamedBodyResponse(
   endOfStream: boolean,
   extras?: ResponseExtras,
 ): Buffer {
-  // Once per chunk of every response: written without the objects that describe an answer.
   const writer = new ProtobufWriter(FRAME_SIZE + piecesSize(body));
   if (extras !== undefined) writeExtras(writer, extras);
   const end = writer.size;

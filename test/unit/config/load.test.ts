@@ -106,6 +106,7 @@ schedulingProfiles:
     name: "flow control and an engine of one's own",
     text: `
 featureGates: [flowControl]
+requestHandler: {responseBody: skip}
 plugins:
 - {type: active-request-scorer}
 - {type: token-load-scorer, parameters: {queueThresholdTokens: 1000000}}

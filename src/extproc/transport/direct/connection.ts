@@ -23,11 +23,12 @@ import { httpStatus, statusTrailers } from "./answer-heads.ts";
 import { CONNECTION_WINDOW_SIZE, DataFrames, STREAM_WINDOW_SIZE } from "./data-frames.ts";
 import type { FairTurns } from "./fair-turns.ts";
 import { FrameReader } from "./frame-reader.ts";
+import { HalfCloses } from "./half-closes.ts";
 import { assertDependsOnOther, HeaderBlocks } from "./header-blocks.ts";
 import { Intake } from "./intake.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type OutBufferPool, Output } from "./output.ts";
-import { ConnectionError } from "./protocol-error.ts";
+import { ConnectionError, forbidden, wrongSize } from "./protocol-error.ts";
 import { RequestHead, timeoutMs } from "./request-head.ts";
 import { Sender } from "./sender.ts";
 import { ownSettings, readStreamWindow } from "./settings.ts";
@@ -64,8 +65,7 @@ export class Connection implements StreamOwner {
   readonly #head = new RequestHead();
   readonly #headers = new HeaderBlocks(this.#head, (...block) => this.#onHeaders(...block));
   readonly #streams = new Map<number, DirectStream>();
-  /** Streams that the client ended in the bytes at hand. */
-  readonly #halfClosed: DirectStream[] = [];
+  readonly #halfCloses = new HalfCloses();
   #lastStreamId = 0;
   #isLeaving = false;
   #isClosed = false;
@@ -131,9 +131,15 @@ export class Connection implements StreamOwner {
    * once when all of these have come, or none can. The connection ends behind the last of them.
    */
   goAway(onHeard: () => void = NOTHING): void {
-    if (this.#isClosed || !this.#socket.writable || this.#isLeaving) return onHeard();
+    if (this.#isClosed || !this.#socket.writable) return onHeard();
+    const onHeardBefore = this.#onHeard;
+    if (this.#isLeaving && onHeardBefore === undefined) return onHeard();
+    this.#onHeard = (): void => {
+      onHeardBefore?.();
+      onHeard();
+    };
+    if (this.#isLeaving) return;
     this.#isLeaving = true;
-    this.#onHeard = onHeard;
     this.#output.write(goawayFrame(STREAM_ID_MAX, ERROR_CODE.noError));
     // What is answered after this frame was sent after that one was read.
     this.#output.write(frame(FRAME.ping, 0, 0, GO_AWAY_PING));
@@ -146,7 +152,9 @@ export class Connection implements StreamOwner {
     this.#endIfLeft();
   }
 
+  /** Ends it at once; its streams are over when this returns. */
   destroy(): void {
+    this.#close();
     this.#socket.destroy();
   }
 
@@ -170,7 +178,7 @@ export class Connection implements StreamOwner {
   #read(bytes: Buffer, start: number): void {
     this.#keepAlive.onHeard();
     this.#reader.push(bytes, start);
-    if (this.#halfClosed.length > 0) this.#tellHalfClosed();
+    this.#halfCloses.review();
     if (this.#output.isOverfull) throw new ConnectionError(ERROR_CODE.enhanceYourCalm, "answers are not read");
   }
 
@@ -208,6 +216,7 @@ export class Connection implements StreamOwner {
     this.#output.write(goawayFrame(this.#lastStreamId, code, message));
     this.#output.flush();
     this.#socket.destroySoon();
+    this.#limitFlush();
     this.#close();
   }
 
@@ -277,17 +286,7 @@ export class Connection implements StreamOwner {
 
   #onRemoteEnd(stream: DirectStream): void {
     stream.isRemoteEnded = true;
-    this.#halfClosed.push(stream);
-  }
-
-  /** Envoy ends a stream before it resets it: what is reset in the same breath was not half-closed, but cancelled. */
-  #tellHalfClosed(): void {
-    for (const stream of this.#halfClosed) {
-      if (!this.#streams.has(stream.id)) continue;
-      if (!stream.reader.isBetweenMessages) stream.fail("the client ended the stream within a message");
-      stream.onHalfClose();
-    }
-    this.#halfClosed.length = 0;
+    this.#halfCloses.add(stream);
   }
 
   #streamOfData(streamId: number): DirectStream | undefined {
@@ -342,8 +341,10 @@ export class Connection implements StreamOwner {
   /** Nothing is done with it (RFC 9113, 5.3.2). */
   #onPriority(streamId: number, payload: Buffer): void {
     if (streamId === 0) throw forbidden("PRIORITY of no stream");
-    if (payload.length !== 5) this.#sender.reset(streamId, ERROR_CODE.frameSizeError);
-    else assertDependsOnOther(streamId, payload, 0);
+    if (payload.length === 5) return assertDependsOnOther(streamId, payload, 0);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) throw wrongSize("PRIORITY");
+    this.#cancel(stream, ERROR_CODE.frameSizeError);
   }
 
   #hear(): void {
@@ -359,7 +360,15 @@ export class Connection implements StreamOwner {
     if (!hasLeft || this.#isClosed) return;
     this.#output.write(goawayFrame(this.#lastStreamId, ERROR_CODE.noError));
     this.#output.flush();
+    if (!this.#socket.writable) return;
     this.#socket.end();
+    this.#limitFlush();
+  }
+
+  /** A client that does not read its last bytes, or does not leave, is cut. */
+  #limitFlush(): void {
+    const timer = this.#options.clock.setTimeout(() => this.#socket.destroy(), FLUSH_MS_MAX);
+    this.#socket.once("close", () => timer.cancel());
   }
 
   /** Ends a stream for what its client did. */
@@ -382,14 +391,8 @@ export class Connection implements StreamOwner {
 }
 
 const NOTHING = (): void => undefined;
+/** Time in which a client must have read the last bytes, and have closed its side. */
+const FLUSH_MS_MAX = 5_000;
 const KEEP_ALIVE_PING: Buffer = Buffer.from("still up");
 const GO_AWAY_PING: Buffer = Buffer.from("go away?");
 const SETTINGS_ACK: Buffer = frame(FRAME.settings, FLAG.ack, 0);
-
-function forbidden(what: string): ConnectionError {
-  return new ConnectionError(ERROR_CODE.protocolError, what);
-}
-
-function wrongSize(type: string): ConnectionError {
-  return new ConnectionError(ERROR_CODE.frameSizeError, `${type} of a wrong size`);
-}

@@ -49,6 +49,7 @@ export class HeaderBlocks {
     let blockStart = start;
     let blockEnd = end;
     if ((flags & FLAG.padded) !== 0) {
+      if (start === end) throw new ConnectionError(ERROR_CODE.frameSizeError, "padded HEADERS without a length");
       blockEnd -= bytes[start] as number;
       blockStart++;
     }

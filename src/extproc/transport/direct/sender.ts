@@ -16,6 +16,7 @@ import {
 } from "../../../wire/http2/frame.ts";
 import { RESPONSE_HEAD } from "./answer-heads.ts";
 import { MessageCursor } from "./message-cursor.ts";
+import { MESSAGE_HEAD_SIZE } from "./message-reader.ts";
 import type { Output } from "./output.ts";
 import { ConnectionError } from "./protocol-error.ts";
 import type { DirectStream } from "./stream.ts";
@@ -64,8 +65,9 @@ export class Sender {
     const cursor = this.#cursor;
     cursor.begin(message);
     const { messageSendSizeMax } = this.#options;
-    if (cursor.left > messageSendSizeMax) {
-      const text = `a message of ${cursor.left} bytes is larger than ${messageSendSizeMax}`;
+    const size = cursor.left - MESSAGE_HEAD_SIZE;
+    if (size > messageSendSizeMax) {
+      const text = `a message of ${size} bytes is larger than ${messageSendSizeMax}`;
       return stream.fail(text, GRPC_STATUS.resourceExhausted);
     }
     if (!this.#output.isCongested && stream.waitingSize === 0) this.#sendNow(stream);

@@ -90,9 +90,16 @@ export class DirectStream implements GrpcCall, GrpcHandler {
     if (this.#isOpen) this.#handler.onMessagePiece(bytes, left);
   }
 
+  /** The handler was not told that the stream is over. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** The peer sends nothing more. */
   onHalfClose(): void {
-    if (this.#isOpen) this.#handler.onHalfClose();
+    if (!this.#isOpen) return;
+    if (this.reader.isBetweenMessages) this.#handler.onHalfClose();
+    else this.fail("the client ended the stream within a message");
   }
 
   /** Tells the handler that the stream is over; does nothing when it knows. */

@@ -185,6 +185,16 @@ describe("a meter", () => {
     expect(await value("llm_d_epp_request_cached_tokens_count")).toBeUndefined();
   });
 
+  it("measures the time of an unseen response, and nothing else", async () => {
+    const { meter, clock, value } = routedBed();
+    meter.onResponseHeaders({ status: 200, isStreaming: true });
+    clock.advance(40);
+    meter.onClosed({ isComplete: true, isUnseen: true, usage: undefined });
+    expect(await value("llm_d_epp_request_duration_seconds_sum")).toBeCloseTo(0.04, 9);
+    expect(await value("llm_d_epp_response_size_bytes_count")).toBeUndefined();
+    expect(await value("llm_d_epp_response_processing_duration_seconds_count", {})).toBe(0);
+  });
+
   it("trailers end a response; they are no piece of its body", async () => {
     const { meter, clock, value } = routedBed();
     meter.onResponseHeaders({ status: 200, isStreaming: true });
