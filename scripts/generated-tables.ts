@@ -58,6 +58,7 @@ export const GENERATED_TABLES: readonly GeneratedTable[] = [
   { document: "bench/README.md", name: "load bench", text: loadTables },
   { document: "bench/README.md", name: "latency", text: () => reportTables(["latency"]) },
   { document: "bench/README.md", name: "fairness", text: () => reportTables(["fairness"]) },
+  { document: "bench/README.md", name: "shards", text: () => reportTables(["shards"]) },
   { document: "bench/README.md", name: "memory", text: () => reportTables(["memory"]) },
   { document: "bench/README.md", name: "day", text: () => reportTables(["day"]) },
 ];

@@ -114,6 +114,7 @@ export default async function runShard(task: ShardTask): Promise<ShardResult> {
       onHandshakeFailed: (reason) => handshakes.add(reason),
       onConnectionFailed: (reason) => failures.add(reason),
       clock: systemClock,
+      slabs,
     });
   } catch (error) {
     send({ kind: "listenFailed", code: errorCode(error), message: messageOf(error) });

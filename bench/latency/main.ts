@@ -44,7 +44,8 @@ async function run(flags: LatencyFlags, onProgress: (text: string) => void): Pro
     const saturation = Object.entries(result.saturation).map(([name, rate]) => `${name} ${Math.round(rate)}/s`);
     const errorCount = result.rates.reduce((sum, rate) => sum + rate.errorCount, 0);
     const notes = [
-      `Saturation, from closed loops of ${concurrency}: ${saturation.join(", ")}. Exchanges that failed: ${errorCount}.`,
+      `Saturation, from closed loops of ${concurrency}: ${saturation.join(", ")}.`,
+      `Exchanges that failed: ${errorCount}.`,
     ];
     if (result.generatorLimits.length > 0) {
       notes.push(`Not counted, since the generator was the limit: ${result.generatorLimits.join("; ")}.`);

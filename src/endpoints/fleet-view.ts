@@ -1,5 +1,5 @@
 /** The fleet and the models' names as metrics show them. */
-import type { FleetView } from "../telemetry/metrics.ts";
+import type { FleetView } from "../telemetry/metrics/fleet-view.ts";
 import type { NameTable } from "../wasm/name-table.ts";
 import type { EndpointRegistry } from "./registry.ts";
 

@@ -34,7 +34,7 @@ export const SHED_STREAMS_PER_SECOND_MIN = 20;
  * the two would only change places. With equal connections 2 and 0, 3 and 1, 6 and 4 are worth a move; 2 and 1, 5 and 4
  * cannot be bettered, and 7 and 5 are near enough.
  */
-export const SHED_MARGIN = 0.15;
+const SHED_MARGIN = 0.15;
 
 /** So long it must have been worth it: random arrivals differ for a second or two, not for five. */
 export const SHED_SUSTAINED_MS = 5_000;

@@ -11,25 +11,10 @@ import type { DegradedCode } from "./degraded-states.ts";
 import type { BuildInfo } from "./metrics/build-info.ts";
 import type { DataLayerErrors } from "./metrics/data-layer-errors.ts";
 import type { MetricDeclaration } from "./metrics/declaration.ts";
-import type { EndpointLoad, PoolGaugeValues } from "./metrics/pool-gauges.ts";
+import type { FleetView } from "./metrics/fleet-view.ts";
+import type { PoolGaugeValues } from "./metrics/pool-gauges.ts";
 import { FOLDED_KINDS, SPAN_OUTCOMES } from "./series/columns.ts";
 import type { SeriesView } from "./series/series-view.ts";
-
-/** What the control thread knows beside the shared counters. */
-export interface FleetView {
-  readonly endpoints: readonly {
-    readonly name: string;
-    readonly namespace: string;
-    readonly port: number;
-    readonly slot: number;
-    readonly generation: number;
-    readonly isReachable: boolean;
-    /** Undefined until the first scrape succeeds. */
-    readonly load: EndpointLoad | undefined;
-  }[];
-  /** Names by number; number 0 is "other". */
-  readonly names: readonly string[];
-}
 
 export interface MetricSources {
   readonly counters: SharedCounters;

@@ -33,6 +33,8 @@ afterEach(async () => {
 
 const EVENTS = { "content-type": "text/event-stream" };
 const BODY = chatBody("hello", undefined, { stream: true });
+/** Answers that come at once. */
+const QUICK_COUNT = 200;
 const SHIPPED_FOLDER = "deploy/envoy";
 
 interface Way {
@@ -173,6 +175,21 @@ describe.each(WAYS)("bodies of responses that are $name", ({ proxy, isShown }) =
     expect(page.value("llm_d_epp_response_size_bytes_count") ?? 0).toBe(0);
     expect(page.value("llm_d_epp_request_duration_seconds_count")).toBe(2);
     expect(page.value("endpoint_picker_exchanges_total", { cause: "natural" })).toBe(2);
+  });
+
+  it("lose no piece, however soon it comes after the headers", async () => {
+    const { port } = await startUpstream({
+      [CHAT_PATH]: (incoming, response) => {
+        incoming.resume();
+        response.writeHead(200, EVENTS);
+        response.write("data: 1\n\n");
+        incoming.on("end", () => response.end("data: 2\n\n"));
+      },
+    });
+    const bed = await startFor("skip", [{ name: "quick", port }], proxy);
+    const answers = await Promise.all(Array.from({ length: QUICK_COUNT }, () => postHttp(bed.port, CHAT_PATH, BODY)));
+    expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(["data: 1\n\ndata: 2\n\n"]));
+    await untilNothingInFlight(bed);
   });
 
   it("leave trailers as they are", async () => {

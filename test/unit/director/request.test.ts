@@ -123,6 +123,22 @@ describe("a request", () => {
     expect(inFlight(director)).toBe(0);
   });
 
+  it("is read by the parser of its own path under its own policy, whatever the request before it was", () => {
+    const director = testDirector();
+    const isRead = (path?: string): boolean => {
+      const request = director.open(path);
+      const refusal = request.feed(Buffer.from("no JSON"), "last");
+      request.finish(false);
+      return refusal !== undefined;
+    };
+    expect([CHAT_PATH, CHAT_PATH, "/other", CHAT_PATH, "/other"].map(isRead)).toEqual([true, true, false, true, false]);
+    const { active } = director.policies;
+    director.policies.replace({ ...active, parsers: [passthroughParser] });
+    expect(isRead(CHAT_PATH)).toBe(false);
+    director.policies.replace(active);
+    expect(isRead(CHAT_PATH)).toBe(true);
+  });
+
   it("may be finished more than once", () => {
     const director = testDirector();
     const [first, second] = [director.open(), director.open()];

@@ -19,6 +19,7 @@ import {
   STREAM_ID_MAX,
   WINDOW_SIZE_DEFAULT,
 } from "../../../wire/http2/frame.ts";
+import type { SlabPool } from "../../slab-pool.ts";
 import { httpStatus, statusTrailers } from "./answer-heads.ts";
 import { CONNECTION_WINDOW_SIZE, DataFrames, STREAM_WINDOW_SIZE } from "./data-frames.ts";
 import type { FairTurns } from "./fair-turns.ts";
@@ -47,6 +48,7 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   readonly turns: FairTurns;
   readonly buffers: OutBufferPool;
+  readonly slabs: SlabPool;
   readonly onStreamOpened: (stream: DirectStream) => void;
   readonly onStreamClosed: (stream: DirectStream) => void;
   /** The connection is given up for what its client sent. */
@@ -270,6 +272,7 @@ export class Connection implements StreamOwner {
       sendWindow: this.#sender.streamWindow,
       receiveWindow: STREAM_WINDOW_SIZE,
       messageSizeMax: this.#options.messageSizeMax,
+      slabs: this.#options.slabs,
     });
     this.#streams.set(streamId, stream);
     this.#options.onStreamOpened(stream);

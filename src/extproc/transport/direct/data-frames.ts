@@ -86,7 +86,7 @@ export class DataFrames implements DataHandler {
 
   /** Lets the client send on, if that is due. */
   credit(stream: DirectStream): void {
-    if (stream.uncredited < STREAM_WINDOW_SIZE / 2 || stream.waitingSize > WAITING_SIZE_MAX) return;
+    if (stream.uncredited < STREAM_WINDOW_SIZE / 2 || stream.waiting.size > WAITING_SIZE_MAX) return;
     if (stream.isRemoteEnded || this.#options.streamOf(stream.id) === undefined) return;
     this.#options.output.write(numberFrame(FRAME.windowUpdate, stream.id, stream.uncredited));
     stream.receiveWindow += stream.uncredited;

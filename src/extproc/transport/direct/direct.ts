@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../base/clock.ts";
 import type { GrpcRoutes } from "../../../platform/grpc-call.ts";
 import type { KeyPair } from "../../../platform/tls.ts";
+import { SlabPool } from "../../slab-pool.ts";
 import { connectionToShed } from "../connection-to-shed.ts";
 import { DrainingSet } from "../draining-set.ts";
 import { type ListenerOptions, listen } from "../listener.ts";
@@ -28,6 +29,8 @@ export interface DirectOptions extends Omit<ListenerOptions, "onConnection"> {
   /** A connection that says nothing for so long is asked whether it is there. Half a minute when absent. */
   readonly keepAliveMs?: number;
   readonly clock: Clock;
+  /** For what clients do not take yet. It waits in buffers of its own when absent. */
+  readonly slabs?: SlabPool;
   /** A connection is given up for what its client sent. */
   readonly onConnectionFailed?: (reason: string) => void;
 }
@@ -42,7 +45,7 @@ const CONCURRENT_STREAMS_MAX = 10_000;
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenDirect(options: DirectOptions): Promise<Transport> {
-  const { clock } = options;
+  const { clock, slabs = new SlabPool({ slabsMax: 0, onExhausted: () => undefined }) } = options;
   const turns = new FairTurns(clock, (task) => void setImmediate(task));
   const buffers = new OutBufferPool();
   const connections = new DrainingSet<Connection>();
@@ -64,6 +67,7 @@ export async function listenDirect(options: DirectOptions): Promise<Transport> {
         clock,
         turns,
         buffers,
+        slabs,
         onStreamOpened: (stream) => openStreams.add(stream),
         onStreamClosed: (stream) => openStreams.delete(stream),
         onFailed: (reason) => options.onConnectionFailed?.(reason),

@@ -27,9 +27,9 @@ export class MessageCursor {
     this.#pieces = message instanceof Uint8Array ? this.#one : message;
   }
 
-  /** Stands at an offset of bytes that begin with a gRPC head, or go on behind one. */
-  resume(bytes: Buffer, offset: number): void {
-    this.#stand(bytes, offset, bytes.length - offset);
+  /** Stands before bytes `start` … `end`, which begin with a gRPC head or go on behind one. */
+  resume(bytes: Buffer, start: number, end: number): void {
+    this.#stand(bytes, start, end - start);
   }
 
   /** Copies the next `size` bytes, at most `left`. */
@@ -43,13 +43,6 @@ export class MessageCursor {
       done += count;
     }
     this.#left -= size;
-  }
-
-  /** A copy of what is left. */
-  rest(): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(this.#left);
-    this.copy(bytes, 0, this.#left);
-    return bytes;
   }
 
   #stand(piece: Buffer, offset: number, left: number): void {

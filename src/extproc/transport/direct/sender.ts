@@ -70,15 +70,15 @@ export class Sender {
       const text = `a message of ${size} bytes is larger than ${messageSendSizeMax}`;
       return stream.fail(text, GRPC_STATUS.resourceExhausted);
     }
-    if (!this.#output.isCongested && stream.waitingSize === 0) this.#sendNow(stream);
+    if (!this.#output.isCongested && stream.waiting.size === 0) this.#sendNow(stream);
     if (cursor.left === 0) return;
-    stream.wait(cursor.rest());
+    stream.waiting.append(cursor);
     this.#waiting.add(stream);
   }
 
   /** Ends a stream with its trailers, once nothing waits before them. */
   finish(stream: DirectStream): void {
-    if (stream.waitingSize > 0 || stream.trailers === undefined) return;
+    if (stream.waiting.size > 0 || stream.trailers === undefined) return;
     this.answer(stream.id, stream.trailers, stream.isRemoteEnded);
     this.#options.onEnded(stream);
   }
@@ -98,7 +98,7 @@ export class Sender {
   /** Sends nothing more of it. */
   forget(stream: DirectStream): void {
     this.#waiting.delete(stream);
-    stream.dropWaiting();
+    stream.waiting.drop();
   }
 
   /** The client takes more on all streams together. Throws a ConnectionError if that is more than there can be. */
@@ -112,7 +112,7 @@ export class Sender {
   addStreamWindow(stream: DirectStream, increment: number): boolean {
     stream.sendWindow += increment;
     if (stream.sendWindow > WINDOW_SIZE_MAX) return false;
-    if (stream.waitingSize > 0) this.#goOn(stream);
+    if (stream.waiting.size > 0) this.#goOn(stream);
     return true;
   }
 
@@ -139,15 +139,15 @@ export class Sender {
   }
 
   #goOn(stream: DirectStream): void {
-    while (stream.waitingSize > 0 && !this.#output.isCongested) {
-      this.#cursor.resume(stream.firstWaiting, stream.waitingOffset);
+    while (stream.waiting.size > 0 && !this.#output.isCongested) {
+      stream.waiting.stand(this.#cursor);
       const before = this.#cursor.left;
       this.#sendNow(stream);
       const sent = before - this.#cursor.left;
       if (sent === 0) return;
-      stream.passWaiting(sent);
+      stream.waiting.pass(sent);
     }
-    if (stream.waitingSize > 0) return;
+    if (stream.waiting.size > 0) return;
     this.#waiting.delete(stream);
     this.finish(stream);
     this.#options.onCaughtUp(stream);

@@ -15,8 +15,10 @@ import {
   type Message,
   type OpenGrpcCall,
 } from "../../../platform/grpc-call.ts";
+import type { SlabPool } from "../../slab-pool.ts";
 import { statusTrailers } from "./answer-heads.ts";
 import { MessageReader } from "./message-reader.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -36,17 +38,14 @@ export class DirectStream implements GrpcCall, GrpcHandler {
   receiveWindow: number;
   /** Bytes received of which the peer does not know yet that they were taken. */
   uncredited = 0;
+  /** What the client does not take yet. */
+  readonly waiting: WaitingBytes;
   /** The response's head was sent. */
   hasHead = false;
   /** The peer sends nothing more. */
   isRemoteEnded = false;
   /** Header block that ends the stream, once that is decided. */
   trailers: Buffer | undefined;
-  /** What the client does not take yet, in order. */
-  readonly #waiting: Buffer[] = [];
-  /** Bytes of the first of them that are sent. */
-  #waitingOffset = 0;
-  #waitingSize = 0;
   readonly #owner: StreamOwner;
   readonly #handler: GrpcHandler;
   #isOpen = true;
@@ -60,10 +59,12 @@ export class DirectStream implements GrpcCall, GrpcHandler {
       readonly sendWindow: number;
       readonly receiveWindow: number;
       readonly messageSizeMax: number;
+      readonly slabs: SlabPool;
     },
   ) {
     this.id = id;
     this.reader = new MessageReader(options.messageSizeMax);
+    this.waiting = new WaitingBytes(options.slabs);
     this.sendWindow = options.sendWindow;
     this.receiveWindow = options.receiveWindow;
     this.#owner = options.owner;
@@ -117,44 +118,9 @@ export class DirectStream implements GrpcCall, GrpcHandler {
     this.#deadline = clock.setTimeout(onPassed, Math.min(timeoutMs, TIMER_DELAY_MS_MAX));
   }
 
-  /** Bytes that wait until the client takes them. */
-  get waitingSize(): number {
-    return this.#waitingSize;
-  }
-
-  /** The piece of them that goes on next, and where. */
-  get firstWaiting(): Buffer {
-    return this.#waiting[0] as Buffer;
-  }
-
-  get waitingOffset(): number {
-    return this.#waitingOffset;
-  }
-
-  /** Keeps bytes until the client takes them. */
-  wait(bytes: Buffer): void {
-    this.#waiting.push(bytes);
-    this.#waitingSize += bytes.length;
-  }
-
-  /** So many of the first piece's bytes were sent. */
-  passWaiting(size: number): void {
-    this.#waitingSize -= size;
-    this.#waitingOffset += size;
-    if (this.#waitingOffset < this.firstWaiting.length) return;
-    this.#waiting.shift();
-    this.#waitingOffset = 0;
-  }
-
-  dropWaiting(): void {
-    this.#waiting.length = 0;
-    this.#waitingSize = 0;
-    this.#waitingOffset = 0;
-  }
-
   #finish(code: number, message: string): void {
     if (!this.#isOpen) return;
-    const hasHead = this.hasHead || this.#waitingSize > 0;
+    const hasHead = this.hasHead || this.waiting.size > 0;
     this.trailers = statusTrailers(code, message, hasHead);
     this.#owner.finish(this);
     this.onClose("ended");

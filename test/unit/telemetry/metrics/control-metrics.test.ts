@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../../../src/base/clock.ts";
 import type { DegradationReporter } from "../../../../src/telemetry/health-details.ts";
 import { ControlMetrics } from "../../../../src/telemetry/metrics/control-metrics.ts";
-import type { FleetView } from "../../../../src/telemetry/metrics.ts";
+import type { FleetView } from "../../../../src/telemetry/metrics/fleet-view.ts";
 import { RequestSeries } from "../../../../src/telemetry/series/request-series.ts";
 import { FAIRNESS_IDS_MAX, ShardSeries } from "../../../../src/telemetry/series/shard-series.ts";
 import { countSpans } from "../../../../src/telemetry/series/span-series.ts";

@@ -150,6 +150,22 @@ describe("a meter", () => {
     expect(await value("llm_d_epp_response_processing_duration_seconds_sum", {})).toBeCloseTo(0.003, 9);
   });
 
+  it.each([5, 8, 24, 104])("takes the time of all %d chunks of a stream from some of them", async (chunkCount) => {
+    const { meter, clock, value } = routedBed();
+    meter.onResponseHeaders({ status: 200, isStreaming: true });
+    for (let chunk = 0; chunk < chunkCount; chunk++) {
+      clock.advance(20);
+      meter.onResponseChunk(30);
+      // The first ones take longer.
+      clock.advance(chunk < 8 ? 3 : 1);
+      meter.onResponseChunkDone();
+    }
+    meter.onClosed({ isComplete: true, usage: undefined });
+    const handledMs = 3 * Math.min(chunkCount, 8) + Math.max(0, chunkCount - 8);
+    const handledSeconds = await value("llm_d_epp_response_processing_duration_seconds_sum", {});
+    expect(handledSeconds).toBeCloseTo(handledMs / 1_000, 9);
+  });
+
   it("measures a whole response: no gaps, no time per token, and the picker's time from headers to end", async () => {
     const { meter, clock, value } = routedBed();
     clock.advance(100);

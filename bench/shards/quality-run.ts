@@ -1,0 +1,139 @@
+/**
+ * How well a picker with so many shards picks: the same requests at the same times over a few connections, model
+ * servers that take time, and what came of it as the servers saw it.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Clock } from "../../src/base/clock.ts";
+import { Prng } from "../../src/base/prng.ts";
+import { INDEX_SLOTS_LOG2, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "../../src/config/defaults.ts";
+import { type Epp, startEpp } from "../../src/epp.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { layout } from "../../src/wasm/layout.ts";
+import { ExtProcClient } from "../../test/support/ext-proc-client.ts";
+import { ModelFleet, type ModelServer } from "./model-fleet.ts";
+import { bodyOf, type PlannedRequest } from "./workload.ts";
+
+export interface QualityOptions {
+  readonly shardCount: number;
+  readonly endpointCount: number;
+  readonly connectionCount: number;
+  readonly requests: readonly PlannedRequest[];
+  readonly seed: number;
+  readonly clock: Clock;
+}
+
+export interface Quality {
+  /** Part of the prompts' bytes that the picked server held, 0 to 1. */
+  readonly hitRate: number;
+  /** Part of the prompts' blocks that the picker took the picked server to hold. */
+  readonly hitRateOfPicker: number;
+  /** Requests of the server that got most, over the mean. */
+  readonly maxOverMean: number;
+  /** Standard deviation of the servers' requests, over their mean. */
+  readonly variation: number;
+  /** The most requests that any server had at a time, and the mean of the servers' peaks. */
+  readonly inFlightPeak: number;
+  readonly inFlightPeakMean: number;
+  /** Part of the requests that found all places of their server taken. */
+  readonly waitedFraction: number;
+  /** Part of the streams that the fullest shard had. */
+  readonly fullestShardFraction: number;
+}
+
+const HOST = "127.0.0.1";
+const MODEL = "simulated-8b";
+const WINDOW_COUNT = 512;
+
+/** Rejects when any request is not routed and answered. */
+export async function measureQuality(options: QualityOptions): Promise<Quality> {
+  const { endpointCount, connectionCount, requests, clock } = options;
+  const fleet = await ModelFleet.start(endpointCount, clock);
+  const folder = mkdtempSync(path.join(tmpdir(), "magpie-bench-"));
+  const endpointsFile = path.join(folder, "endpoints.json");
+  const endpoints = fleet.servers.map(({ name, port }) => ({ name, port, address: HOST }));
+  writeFileSync(endpointsFile, JSON.stringify({ endpoints }));
+  const epp = await startPicker(options, endpointsFile);
+  const clients = Array.from({ length: connectionCount }, () => new ExtProcClient(epp.grpcPort));
+  try {
+    if (epp.degraded.list().length > 0)
+      throw new Error(`the picker is degraded: ${JSON.stringify(epp.degraded.list())}`);
+    const byAddress = new Map(fleet.servers.map((server) => [`${HOST}:${server.port}`, server]));
+    const startMs = clock.nowMs();
+    const asked = requests.map(async (request, index) => {
+      await new Promise<void>((resolve) =>
+        clock.setTimeout(resolve, Math.max(0, request.atMs + startMs - clock.nowMs())),
+      );
+      await ask(clients[index % connectionCount] as ExtProcClient, request, byAddress);
+    });
+    await Promise.all(asked);
+    return qualityOf(fleet.servers, epp, options.shardCount);
+  } finally {
+    for (const client of clients) client.close();
+    await epp.close(0);
+    await fleet.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function startPicker({ shardCount, seed, clock }: QualityOptions, endpointsFile: string): Promise<Epp> {
+  return await startEpp({
+    host: HOST,
+    grpcPort: 0,
+    healthPort: 0,
+    metricsPort: 0,
+    endpointsFile,
+    scrapeIntervalMs: SCRAPE_INTERVAL_MS,
+    shardCount,
+    streamWindowCount: WINDOW_COUNT,
+    indexSlotsLog2: INDEX_SLOTS_LOG2,
+    requestBodySizeMax: REQUEST_BODY_SIZE_MAX,
+    honoursSubsetHint: true,
+    emitEndpointScores: false,
+    logsRequests: false,
+    logger: createLogger({ level: "silent" }),
+    clock,
+    prng: new Prng(seed),
+  });
+}
+
+/** One exchange: asks, waits as long as the picked server takes, and has the answer observed. */
+async function ask(
+  client: ExtProcClient,
+  request: PlannedRequest,
+  byAddress: ReadonlyMap<string, ModelServer>,
+): Promise<void> {
+  const stream = client.open();
+  const answer = await stream.ask(bodyOf(request, MODEL));
+  const server = answer.kind === "routed" ? byAddress.get(answer.destination) : undefined;
+  if (server === undefined) throw new Error(`not routed: ${JSON.stringify({ ...answer, body: undefined })}`);
+  await server.serve(request);
+  stream.send({ kind: "responseHeaders", headers: [{ name: ":status", value: "200" }], endOfStream: true });
+  await stream.answered((answers) => answers.at(-1)?.kind === "responseHeaders");
+  stream.halfClose();
+  await stream.ended;
+}
+
+function qualityOf(servers: readonly ModelServer[], { counters }: Epp, shardCount: number): Quality {
+  const tallies = servers.map(({ tally }) => tally);
+  const total = (count: (tally: ModelServer["tally"]) => number): number =>
+    tallies.reduce((sum, tally) => sum + count(tally), 0);
+  const requests = tallies.map((tally) => tally.requests);
+  const mean = total((tally) => tally.requests) / tallies.length;
+  const deviation = Math.sqrt(requests.reduce((sum, count) => sum + (count - mean) ** 2, 0) / tallies.length);
+  const streams = Array.from({ length: shardCount }, (_, shard) =>
+    counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED),
+  );
+  const matched = counters.shards(layout.SHARD_COUNTER_MATCHED_BLOCKS);
+  return {
+    hitRate: total((tally) => tally.heldSize) / total((tally) => tally.promptSize),
+    hitRateOfPicker: matched / counters.shards(layout.SHARD_COUNTER_PROMPT_BLOCKS),
+    maxOverMean: Math.max(...requests) / mean,
+    variation: deviation / mean,
+    inFlightPeak: Math.max(...tallies.map((tally) => tally.inFlightPeak)),
+    inFlightPeakMean: total((tally) => tally.inFlightPeak) / tallies.length,
+    waitedFraction: total((tally) => tally.waited) / total((tally) => tally.requests),
+    fullestShardFraction: Math.max(...streams) / streams.reduce((sum, count) => sum + count, 0),
+  };
+}
