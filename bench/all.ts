@@ -16,7 +16,7 @@ interface Step {
 }
 
 const STEPS: readonly Step[] = [
-  { name: "load", file: "load/main.js", args: ["--save", "--rounds", "3", "--duration", "3s", "--warm-up", "500ms"] },
+  { name: "load", file: "load/main.js", args: ["--save", "--rounds", "5", "--duration", "3s", "--warm-up", "500ms"] },
   { name: "latency", file: "latency/main.js", args: ["--save"] },
   { name: "fairness", file: "fairness/main.js", args: ["--save"] },
   { name: "memory", file: "memory/main.js", args: ["--save"] },

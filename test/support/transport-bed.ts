@@ -60,6 +60,8 @@ export interface TransportBed {
   readonly failures: readonly string[];
   /** Calls that are not over. */
   openCount(): number;
+  /** Lets go of all calls so far, and gives them. */
+  takeCalls(): readonly RecordedCall[];
   /** A client of raw frames, closed after the test. */
   greet(settings?: Map<number, number>): Promise<Http2Peer>;
 }
@@ -89,6 +91,7 @@ export async function startTransport(options: TransportBedOptions = {}): Promise
     port: transport.port,
     calls,
     failures,
+    takeCalls: () => calls.splice(0),
     openCount: () => calls.filter(({ closes }) => closes.length === 0).length,
     async greet(settings) {
       const peer = await Http2Peer.greet(transport.port, { isSecure, ...(settings !== undefined && { settings }) });

@@ -241,6 +241,11 @@ describe("a module that cannot be used", () => {
       text: withParts("picker", "{ picker: { pick() {} } }"),
       fault: /returned a picker without "targetsMax"/,
     },
+    {
+      name: "returns a need for bodies of responses that is neither true nor false",
+      text: withParts("hook", '{ hooks: {}, needsResponseBody: "yes" }'),
+      fault: /whose "needsResponseBody" is neither true nor false/,
+    },
   ])("create that $name", async ({ text, fault }) => {
     const definition = await load(text);
     const create = (): unknown => definition.create(definition.parameters.parse({}), testContext);
