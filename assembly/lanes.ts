@@ -66,12 +66,7 @@ export function laneMatch(slot: u32, keyCount: u32): u32 {
     if (entry == 0) break;
     store<u32>(foundAddress(held), entry);
   }
-  // Tail first: M12.
-  for (let i = held; i > 0; i--) {
-    const entry = load<u32>(foundAddress(i - 1));
-    unlink(slot, entry);
-    linkAfter(slot, 0, entry);
-  }
+  moveFound(slot, held);
   return held;
 }
 
@@ -84,15 +79,23 @@ export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
   const lane = laneRecord(slot);
   const held = load<u32>(lane + LANE_COUNT);
   const evicted = held > keep ? min(count, held - keep) : 0;
+  let entry = load<u32>(lane + LANE_OLDEST);
+  let free = load<u32>(LANES_FIRST_FREE);
   for (let i: u32 = 0; i < evicted; i++) {
-    const entry = load<u32>(lane + LANE_OLDEST);
     if (i % TOUCHED_KEYS == 0) touchOldest(slot, entry, min(TOUCHED_KEYS, evicted - i));
-    const key = load<u64>(entryAddress(entry) + LANE_ENTRY_KEY);
+    const at = entryAddress(entry);
+    const key = load<u64>(at + LANE_ENTRY_KEY);
     store<u64>(((<usize>i) << 3) + LANES_EVICTED, key);
-    unlink(slot, entry);
     takeFromBucket(slot, key, entry);
-    freeEntry(entry);
+    store<u32>(at + LANE_ENTRY_NEXT, free);
+    free = entry;
+    entry = load<u32>(at + LANE_ENTRY_NEWER);
   }
+  store<u32>(LANES_FIRST_FREE, free);
+  store<u32>(LANES_USED, load<u32>(LANES_USED) - evicted);
+  store<u32>(lane + LANE_OLDEST, entry);
+  store<u32>(entry == 0 ? lane + LANE_NEWEST : entryAddress(entry) + LANE_ENTRY_OLDER, 0);
+  store<u32>(lane + LANE_COUNT, held - evicted);
   return evicted;
 }
 
@@ -101,7 +104,10 @@ export function laneEvict(slot: u32, count: u32, keep: u32): u32 {
  * that the chain stands in order at the newest end (M12). There must be that many entries free.
  */
 export function laneInsert(slot: u32, held: u32, count: u32): void {
+  const lane = laneRecord(slot);
   let newer: u32 = held == 0 ? 0 : load<u32>(foundAddress(held - 1));
+  let olderLink = newer == 0 ? lane + LANE_NEWEST : entryAddress(newer) + LANE_ENTRY_OLDER;
+  const older = load<u32>(olderLink);
   for (let i = held; i < held + count; i++) {
     if ((i - held) % TOUCHED_KEYS == 0) touchBuckets(slot, i, min(i + TOUCHED_KEYS, held + count), false);
     const entry = takeEntry();
@@ -112,9 +118,16 @@ export function laneInsert(slot: u32, held: u32, count: u32): void {
     const bucket = bucketAddress(slot, key);
     store<u32>(at + LANE_ENTRY_NEXT, load<u32>(bucket));
     store<u32>(bucket, entry);
-    linkAfter(slot, newer, entry);
+    store<u32>(at + LANE_ENTRY_NEWER, newer);
+    store<u32>(olderLink, entry);
+    olderLink = at + LANE_ENTRY_OLDER;
     newer = entry;
   }
+  // The last one takes the place before what stood behind the chain.
+  store<u32>(olderLink, older);
+  store<u32>(older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER, newer);
+  store<u32>(LANES_USED, load<u32>(LANES_USED) + count);
+  store<u32>(lane + LANE_COUNT, load<u32>(lane + LANE_COUNT) + count);
 }
 
 /** The slot whose lane holds most. */
@@ -178,30 +191,37 @@ function bucketAddress(slot: u32, key: u64): usize {
   return ((<usize>(<u32>hash & load<u32>(LANES_BUCKET_MASK))) << 2) + LANES_BUCKETS;
 }
 
-/** Puts an entry behind `newer`, or at the newest end when that is 0. */
-function linkAfter(slot: u32, newer: u32, entry: u32): void {
-  const lane = laneRecord(slot);
-  const at = entryAddress(entry);
-  const newerLink = newer == 0 ? lane + LANE_NEWEST : entryAddress(newer) + LANE_ENTRY_OLDER;
-  const older = load<u32>(newerLink);
-  const olderLink = older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER;
-  store<u32>(at + LANE_ENTRY_NEWER, newer);
-  store<u32>(at + LANE_ENTRY_OLDER, older);
-  store<u32>(newerLink, entry);
-  store<u32>(olderLink, entry);
-  store<u32>(lane + LANE_COUNT, load<u32>(lane + LANE_COUNT) + 1);
+/**
+ * Makes the first `held` found entries the lane's newest, head first. They mostly stand one behind the other already,
+ * as they were inserted: such a run moves at once. Tail first: M12.
+ */
+function moveFound(slot: u32, held: u32): void {
+  let end = held;
+  while (end > 0) {
+    let begin = end - 1;
+    while (begin > 0 && olderOf(foundEntry(begin - 1)) == foundEntry(begin)) begin--;
+    moveToNewest(slot, foundEntry(begin), foundEntry(end - 1));
+    end = begin;
+  }
 }
 
-function unlink(slot: u32, entry: u32): void {
+/** Makes a run of entries, from its newest to its oldest, the newest of its lane. */
+function moveToNewest(slot: u32, first: u32, last: u32): void {
   const lane = laneRecord(slot);
-  const at = entryAddress(entry);
-  const newer = load<u32>(at + LANE_ENTRY_NEWER);
-  const older = load<u32>(at + LANE_ENTRY_OLDER);
-  const newerLink = newer == 0 ? lane + LANE_NEWEST : entryAddress(newer) + LANE_ENTRY_OLDER;
-  const olderLink = older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER;
-  store<u32>(newerLink, older);
-  store<u32>(olderLink, newer);
-  store<u32>(lane + LANE_COUNT, load<u32>(lane + LANE_COUNT) - 1);
+  const newer = load<u32>(entryAddress(first) + LANE_ENTRY_NEWER);
+  if (newer == 0) return;
+  const older = olderOf(last);
+  store<u32>(entryAddress(newer) + LANE_ENTRY_OLDER, older);
+  store<u32>(older == 0 ? lane + LANE_OLDEST : entryAddress(older) + LANE_ENTRY_NEWER, newer);
+  const newest = load<u32>(lane + LANE_NEWEST);
+  store<u32>(entryAddress(first) + LANE_ENTRY_NEWER, 0);
+  store<u32>(entryAddress(last) + LANE_ENTRY_OLDER, newest);
+  store<u32>(entryAddress(newest) + LANE_ENTRY_NEWER, last);
+  store<u32>(lane + LANE_NEWEST, first);
+}
+
+function olderOf(entry: u32): u32 {
+  return load<u32>(entryAddress(entry) + LANE_ENTRY_OLDER);
 }
 
 function takeFromBucket(slot: u32, key: u64, entry: u32): void {
@@ -211,7 +231,6 @@ function takeFromBucket(slot: u32, key: u64, entry: u32): void {
 }
 
 function takeEntry(): u32 {
-  store<u32>(LANES_USED, load<u32>(LANES_USED) + 1);
   const free = load<u32>(LANES_FIRST_FREE);
   if (free != 0) {
     store<u32>(LANES_FIRST_FREE, load<u32>(entryAddress(free) + LANE_ENTRY_NEXT));
@@ -223,14 +242,12 @@ function takeEntry(): u32 {
   return issued;
 }
 
-function freeEntry(entry: u32): void {
-  store<u32>(entryAddress(entry) + LANE_ENTRY_NEXT, load<u32>(LANES_FIRST_FREE));
-  store<u32>(LANES_FIRST_FREE, entry);
-  store<u32>(LANES_USED, load<u32>(LANES_USED) - 1);
-}
-
 function chainKeyAt(index: u32): u64 {
   return load<u64>(((<usize>index) << 3) + LANES_KEYS);
+}
+
+function foundEntry(index: u32): u32 {
+  return load<u32>(foundAddress(index));
 }
 
 function foundAddress(index: u32): usize {

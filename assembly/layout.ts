@@ -14,7 +14,7 @@
  * (`planMemory`), and their bases stand in the header.
  */
 
-export const LAYOUT_VERSION: u32 = 4;
+export const LAYOUT_VERSION: u32 = 5;
 
 // ── Capacities ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,7 +83,7 @@ export const AUDIO_FORMAT_SIZE_MAX: u32 = 32;
 export const SETS_MAX: u32 = 65536;
 /** Bytes of one shard's ring to the index writer; a power of two. */
 export const RING_SIZE: u32 = 1048576;
-/** Own picks that a shard still sees although the index writer has not applied them yet. */
+/** Last picks of a shard that shards still see although the index writer has not applied them yet. */
 export const OVERLAY_MAX: u32 = 256;
 /** Bytes of "address:port" as it goes into the destination header, `[v6]:port` included. */
 export const ADDRESS_SIZE_MAX: u32 = 60;
@@ -390,12 +390,15 @@ export const SHARD_READER_EPOCH: u32 = 0;
 export const SHARD_RING_HEAD: u32 = 8;
 /** Overlay records ever written, modulo 2^32. */
 export const SHARD_OVERLAY_HEAD: u32 = 12;
-/** The ring tail when the present read began: what the writer applies after that is still taken from the overlay. */
-export const SHARD_RING_TAIL_SEEN: u32 = 16;
 /** A word that nobody reads: storing it keeps loads before and after it in order. */
 export const SHARD_FENCE: u32 = 20;
 /** u32 per policy number: requests of this shard that use it. Atomic (M18). */
 export const SHARD_POLICY_HOLDS: u32 = 64;
+/**
+ * u32 per shard: its ring's tail when this shard's present read began. What the writer applies after that is still
+ * taken from the overlay.
+ */
+export const SHARD_RING_TAILS_SEEN: u32 = 128;
 
 /** u64 counters, SHARD_COUNTER_…; they go on when a dead shard is replaced. */
 export const SHARD_COUNTERS: u32 = SHARD_HEAD + SHARD_HEAD_SIZE;
@@ -586,13 +589,13 @@ export const RING_RECORD_KEY_COUNT: u32 = 12;
 export const RING_RECORD_KEYS: u32 = 16;
 export const RING_PADDING: u32 = 0xffffffff;
 
-/** Overlay directory: u32 ring positions of the last OVERLAY_MAX own records. */
+/** Overlay directory, of the last OVERLAY_MAX records: u32 ring position, u32 low half of the first key. */
 export const SHARD_OVERLAY: u32 = SHARD_RING + RING_SIZE;
 
 /**
  * Where body chunks are put for `scanBody`, and response bytes for the usage scan. 64 bytes of slack for wide loads.
  */
-export const SHARD_CHUNK: u32 = SHARD_OVERLAY + OVERLAY_MAX * 4;
+export const SHARD_CHUNK: u32 = SHARD_OVERLAY + OVERLAY_MAX * 8;
 /** Canonical prompt bytes between scanner and hasher: an unfinished block, twice a chunk, slack. */
 export const SHARD_STAGING: u32 = SHARD_CHUNK + CHUNK_SIZE_MAX + 64;
 export const STAGING_SIZE: u32 = BLOCK_SIZE_MAX + 2 * CHUNK_SIZE_MAX + 256;

@@ -71,13 +71,17 @@ export function writerReset(setLimit: u32): void {
  * table has reached its load limit (INDEX_KEY_COUNT tells) or the pool has no set for the holders of the next one.
  */
 export function storeBlocks(slot: u32, keys: usize, count: u32): u32 {
+  const table = keyTable();
+  const mask = keyTableMask();
+  const keyLimit = load<u32>(INDEX + INDEX_KEY_LIMIT);
+  let keyCount = load<u32>(INDEX + INDEX_KEY_COUNT);
   let lastRef: u32 = 0;
   let lastResult: u32 = 0;
   let stored: u32 = 0;
   for (; stored < count; stored++) {
     if (stored % TOUCHED_KEYS == 0) touchHomes(keys, stored, min(stored + TOUCHED_KEYS, count));
     const key = storedKey(load<u64>(keys + ((<usize>stored) << 3)));
-    const at = findSlot(key);
+    const at = findSlot(table, mask, key);
     if (load<u64>(at) == key) {
       // Neighbours in a chain mostly have the same holders, so the last answer is the next one.
       const ref = load<u32>(at, 8);
@@ -88,26 +92,28 @@ export function storeBlocks(slot: u32, keys: usize, count: u32): u32 {
       }
       replaceRef(at, key, ref, lastResult);
     } else {
-      const keyCount = load<u32>(INDEX + INDEX_KEY_COUNT);
-      if (keyCount >= load<u32>(INDEX + INDEX_KEY_LIMIT)) break;
+      if (keyCount >= keyLimit) break;
       publishRef(at, key, refWith(0, slot));
       atomic.store<u64>(at, key);
-      store<u32>(INDEX + INDEX_KEY_COUNT, keyCount + 1);
+      keyCount++;
     }
   }
+  store<u32>(INDEX + INDEX_KEY_COUNT, keyCount);
   addToIndexCounter(INDEX_COUNTER_BLOCKS_STORED, stored);
   return stored;
 }
 
 /** Notes that the endpoint no longer holds these keys, given tail first; returns how many it held. */
 export function removeBlocks(slot: u32, keys: usize, count: u32): u32 {
+  const table = keyTable();
+  const mask = keyTableMask();
   let lastRef: u32 = 0;
   let lastResult: u32 = 0;
   let removed: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     if (i % TOUCHED_KEYS == 0) touchHomes(keys, i, min(i + TOUCHED_KEYS, count));
     const key = storedKey(load<u64>(keys + ((<usize>i) << 3)));
-    const at = findSlot(key);
+    const at = findSlot(table, mask, key);
     if (load<u64>(at) != key) continue;
     const ref = load<u32>(at, 8);
     if (ref != lastRef) {
@@ -115,7 +121,7 @@ export function removeBlocks(slot: u32, keys: usize, count: u32): u32 {
       lastRef = ref;
     }
     if (lastResult == ref) continue;
-    if (lastResult == 0) deleteKey(at);
+    if (lastResult == 0) deleteKey(table, mask, at);
     else replaceRef(at, key, ref, lastResult);
     removed++;
   }
@@ -159,9 +165,7 @@ function touchHomes(keys: usize, from: u32, to: u32): void {
 /**
  * Address of the slot that has the key, or of the free slot where it belongs. The load limit leaves a free one always.
  */
-function findSlot(key: u64): usize {
-  const table = keyTable();
-  const mask = keyTableMask();
+function findSlot(table: usize, mask: u64, key: u64): usize {
   let position = key & mask;
   while (true) {
     const at = table + <usize>position * INDEX_SLOT_SIZE;
@@ -184,9 +188,7 @@ function publishRef(at: usize, key: u64, ref: u32): void {
 }
 
 /** Takes a key out and moves back the keys behind it that a probe would no longer reach (M7). */
-function deleteKey(at: usize): void {
-  const table = keyTable();
-  const mask = keyTableMask();
+function deleteKey(table: usize, mask: u64, at: usize): void {
   const versions = keyTableVersions();
   const ref = load<u32>(at, 8);
   let hole: u64 = <u64>(at - table) / INDEX_SLOT_SIZE;

@@ -20,6 +20,7 @@ const STEPS: readonly Step[] = [
   { name: "latency", file: "latency/main.js", args: ["--save"] },
   { name: "fairness", file: "fairness/main.js", args: ["--save"] },
   { name: "memory", file: "memory/main.js", args: ["--save"] },
+  { name: "shards", file: "shards/main.js", args: ["--save"] },
   { name: "scrape", file: "scrape-load.js", args: [] },
   { name: "start", file: "start-up.js", args: [] },
 ];

@@ -55,6 +55,10 @@ export class Outbox implements ExtProcStream {
     else for (const piece of message) this.#take(piece);
   }
 
+  requestReady(): void {
+    throw new Error("bodies of this bench leave at once");
+  }
+
   end(): void {}
 
   fail(message: string): void {

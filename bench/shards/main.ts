@@ -1,9 +1,11 @@
 /**
- * `npm run bench:shards`: whether shards pick as one picker. The same requests go to pickers with 1, 2 and 4 shards,
- * and to one and two of them for CPU time. Several shards need Node 22.12 or later; elsewhere one is measured.
+ * `npm run bench:shards`: whether shards pick as one picker. The same requests go to 1, 2 and 4 shards: in simulated
+ * time, which repeats exactly, and to whole pickers; then pickers with one and two are compared by CPU time. Whole
+ * pickers with several shards need Node 22.12 or later; elsewhere one is measured.
  */
 import { systemClock } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
+import { loadBuiltInConfiguration } from "../../src/configuration.ts";
 import { durationFlag } from "../../src/platform/flag-kinds.ts";
 import type { FlagTableOf } from "../../src/platform/flags.ts";
 import { supportsReusePort } from "../../src/shards/pool.ts";
@@ -11,11 +13,14 @@ import { spanOf } from "../load/matrix.ts";
 import type { Measured, ReportRow } from "../report.ts";
 import { countFlag, REPORT_FLAGS, type ReportFlags, runReportProgram } from "../report-program.ts";
 import { type CpuUse, measureCpu } from "./cpu-run.ts";
-import { measureQuality, type Quality } from "./quality-run.ts";
+import type { Quality } from "./quality.ts";
+import { measureQuality } from "./quality-run.ts";
+import { simulateQuality } from "./simulated-run.ts";
 import { planWorkload } from "./workload.ts";
 
 interface ShardFlags extends ReportFlags {
   readonly roundCount: number;
+  readonly simulatedCount: number;
   readonly requestCount: number;
   readonly sessionsPerSecond: number;
   readonly groupCount: number;
@@ -30,7 +35,8 @@ interface ShardFlags extends ReportFlags {
 const FLAGS: FlagTableOf<ShardFlags> = {
   ...REPORT_FLAGS,
   roundCount: countFlag("rounds", "How often each number of shards has its turn, each time with other requests.", 5),
-  requestCount: countFlag("requests", "Requests of each turn.", 3_000),
+  simulatedCount: countFlag("simulated", "Requests of each turn in simulated time.", 20_000),
+  requestCount: countFlag("requests", "Requests of each turn of whole pickers.", 3_000),
   sessionsPerSecond: countFlag("sessions", "Conversations begun per second; each has some 7 requests.", 40),
   groupCount: countFlag("groups", "System prompts.", 24),
   endpointCount: countFlag("endpoints", "Model servers.", 20, 1_024),
@@ -47,9 +53,12 @@ const CPU_RATIO_MAX = 1.1;
 /** What several shards may differ from one, as part of its figure: less than two runs of one differ. */
 const HIT_RATE_LOSS_MAX = 0.02;
 const SPREAD_GAIN_MAX = 0.1;
+/** A shard is told to look for work, and the index writer does so within a millisecond (src/index-writer.ts). */
+const INDEX_PERIOD_MS = 1;
 
 async function run(flags: ShardFlags, onProgress: (text: string) => void): Promise<Measured> {
   const isShared = supportsReusePort();
+  const simulated = await simulateRounds(flags, onProgress);
   const rounds = await measureRounds(flags, isShared ? SHARD_COUNTS : [1], onProgress);
   const cpu = await measureCpu({
     ...flags,
@@ -62,17 +71,32 @@ async function run(flags: ShardFlags, onProgress: (text: string) => void): Promi
   const fleet = `${endpointCount} model servers over ${connectionCount} connections`;
   const about = `${roundCount} rounds of ${requestCount} requests to ${fleet}, medians`;
   const notes = [
+    `Simulated: ${flags.simulatedCount} requests in the kernel of 1, 2 and 4 shards, without threads and sockets.`,
     "Hits: bytes of prompts that the picked server held.",
     "Requests: those of the busiest server, and their standard deviation, both over the mean.",
     "In flight: the most at any server at a time.",
     `CPU: 4 KiB, ${flags.cpuRoundCount} rounds of ${flags.durationMs / 1_000} s, in turn.`,
     ...(isShared ? [] : [`Node ${process.version} cannot share a port between threads, so it has one shard.`]),
   ];
-  return { about, rows: [...qualityRows(rounds), ...cpuRows(cpu)], notes };
+  const rows = [...qualityRows("simulated", simulated), ...qualityRows("whole", rounds), ...cpuRows(cpu)];
+  return { about, rows, notes };
 }
 
 /** By number of shards, round by round. */
 type Rounds = ReadonlyMap<number, readonly Quality[]>;
+
+async function simulateRounds(flags: ShardFlags, onProgress: (text: string) => void): Promise<Rounds> {
+  const config = await loadBuiltInConfiguration();
+  const rounds = new Map<number, Quality[]>(SHARD_COUNTS.map((shardCount) => [shardCount, []]));
+  for (let round = 0; round < flags.roundCount; round++) {
+    const seed = flags.seed + round;
+    const requests = planWorkload({ ...flags, requestCount: flags.simulatedCount, prng: new Prng(seed) });
+    const options = { ...flags, config, requests, seed, indexPeriodMs: INDEX_PERIOD_MS };
+    for (const [shardCount, qualities] of rounds) qualities.push(simulateQuality({ ...options, shardCount }));
+    onProgress(`simulated, round ${round + 1} of ${flags.roundCount}`);
+  }
+  return rounds;
+}
 
 async function measureRounds(
   flags: ShardFlags,
@@ -94,11 +118,11 @@ async function measureRounds(
   return rounds;
 }
 
-function qualityRows(rounds: Rounds): ReportRow[] {
+function qualityRows(kind: string, rounds: Rounds): ReportRow[] {
   const one = median(rounds.get(1) ?? []);
   return [...rounds].map(([shardCount, qualities]) => {
     const quality = median(qualities);
-    const row = { label: shardsText(shardCount), figures: figuresOf(quality) };
+    const row = { label: `${kind}, ${shardsText(shardCount)}`, figures: figuresOf(quality) };
     if (shardCount === 1) return row;
     const isAsGood =
       quality.hitRate >= (1 - HIT_RATE_LOSS_MAX) * one.hitRate &&
@@ -116,7 +140,7 @@ function figuresOf(quality: Quality): Record<string, number> {
     "in flight, peak": quality.inFlightPeak,
     "in flight, mean of peaks": quality.inFlightPeakMean,
     "had to wait (%)": 100 * quality.waitedFraction,
-    "fullest shard's streams (%)": 100 * quality.fullestShardFraction,
+    "fullest shard's picks (%)": 100 * quality.fullestShardFraction,
   };
 }
 

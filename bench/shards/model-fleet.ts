@@ -23,7 +23,7 @@ export interface ModelServer {
   serve(request: PlannedRequest): Promise<void>;
 }
 
-interface Tally {
+export interface Tally {
   requests: number;
   inFlight: number;
   inFlightPeak: number;
@@ -48,7 +48,7 @@ export class ModelFleet {
     const listeners = await Promise.all(engines.map(listen));
     const servers = engines.map((engine, index): ModelServer => {
       const { port } = listeners[index]?.address() as AddressInfo;
-      return { name: engine.name, port, tally: engine.tally, serve: (request) => engine.serve(request) };
+      return { name: engine.name, port, tally: engine.tally, serve: (request) => serve(engine, request) };
     });
     return new ModelFleet(servers, listeners);
   }
@@ -59,7 +59,18 @@ export class ModelFleet {
   }
 }
 
-class ModelEngine {
+function serve(engine: ModelEngine, request: PlannedRequest): Promise<void> {
+  return new Promise((resolve) => engine.serve(request, resolve));
+}
+
+export interface ModelLoad {
+  readonly running: number;
+  readonly waiting: number;
+  readonly kvCacheUsageFraction: number;
+}
+
+/** One model server, without its socket. */
+export class ModelEngine {
   readonly name: string;
   readonly tally: Tally = { requests: 0, inFlight: 0, inFlightPeak: 0, waited: 0, promptSize: 0, heldSize: 0 };
   readonly #clock: Clock;
@@ -73,32 +84,47 @@ class ModelEngine {
     this.#clock = clock;
   }
 
-  async serve(request: PlannedRequest): Promise<void> {
+  /** `onServed` is called when the request has been answered. */
+  serve(request: PlannedRequest, onServed: () => void): void {
     const { tally } = this;
     tally.requests++;
     tally.inFlight++;
     tally.inFlightPeak = Math.max(tally.inFlightPeak, tally.inFlight);
-    const missingSize = this.#take(request);
-    if (this.#runningCount === PLACES) {
-      tally.waited++;
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    } else {
+    const prefillMs = (this.#take(request) / TOKEN_SIZE) * PREFILL_TOKEN_MS;
+    const run = (): void => {
+      this.#clock.setTimeout(
+        () => {
+          tally.inFlight--;
+          const next = this.#queue.shift();
+          if (next === undefined) this.#runningCount--;
+          else next();
+          onServed();
+        },
+        OVERHEAD_MS + prefillMs + request.decodeMs,
+      );
+    };
+    if (this.#runningCount < PLACES) {
       this.#runningCount++;
+      run();
+    } else {
+      tally.waited++;
+      this.#queue.push(run);
     }
-    const prefillMs = (missingSize / TOKEN_SIZE) * PREFILL_TOKEN_MS;
-    await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, OVERHEAD_MS + prefillMs + request.decodeMs));
-    const next = this.#queue.shift();
-    if (next === undefined) this.#runningCount--;
-    else next();
-    tally.inFlight--;
+  }
+
+  /** What it would tell whoever scrapes it. */
+  get load(): ModelLoad {
+    const running = this.#runningCount;
+    return { running, waiting: this.#queue.length, kvCacheUsageFraction: running / PLACES };
   }
 
   /** As vLLM shows it. */
   exposition(): string {
+    const { running, waiting, kvCacheUsageFraction } = this.load;
     const values: Readonly<Record<string, number>> = {
-      num_requests_running: this.#runningCount,
-      num_requests_waiting: this.#queue.length,
-      kv_cache_usage_perc: this.#runningCount / PLACES,
+      num_requests_running: running,
+      num_requests_waiting: waiting,
+      kv_cache_usage_perc: kvCacheUsageFraction,
     };
     return VLLM_EXPOSITION.replace(LOAD_LINE, (_line, head: string, name: string) => `${head}${values[name]}`);
   }

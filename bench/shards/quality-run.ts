@@ -10,9 +10,9 @@ import { Prng } from "../../src/base/prng.ts";
 import { INDEX_SLOTS_LOG2, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "../../src/config/defaults.ts";
 import { type Epp, startEpp } from "../../src/epp.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { layout } from "../../src/wasm/layout.ts";
 import { ExtProcClient } from "../../test/support/ext-proc-client.ts";
 import { ModelFleet, type ModelServer } from "./model-fleet.ts";
+import { type Quality, qualityOf } from "./quality.ts";
 import { bodyOf, type PlannedRequest } from "./workload.ts";
 
 export interface QualityOptions {
@@ -22,24 +22,6 @@ export interface QualityOptions {
   readonly requests: readonly PlannedRequest[];
   readonly seed: number;
   readonly clock: Clock;
-}
-
-export interface Quality {
-  /** Part of the prompts' bytes that the picked server held, 0 to 1. */
-  readonly hitRate: number;
-  /** Part of the prompts' blocks that the picker took the picked server to hold. */
-  readonly hitRateOfPicker: number;
-  /** Requests of the server that got most, over the mean. */
-  readonly maxOverMean: number;
-  /** Standard deviation of the servers' requests, over their mean. */
-  readonly variation: number;
-  /** The most requests that any server had at a time, and the mean of the servers' peaks. */
-  readonly inFlightPeak: number;
-  readonly inFlightPeakMean: number;
-  /** Part of the requests that found all places of their server taken. */
-  readonly waitedFraction: number;
-  /** Part of the streams that the fullest shard had. */
-  readonly fullestShardFraction: number;
 }
 
 const HOST = "127.0.0.1";
@@ -68,7 +50,8 @@ export async function measureQuality(options: QualityOptions): Promise<Quality> 
       await ask(clients[index % connectionCount] as ExtProcClient, request, byAddress);
     });
     await Promise.all(asked);
-    return qualityOf(fleet.servers, epp, options.shardCount);
+    const tallies = fleet.servers.map(({ tally }) => tally);
+    return qualityOf(tallies, epp.counters);
   } finally {
     for (const client of clients) client.close();
     await epp.close(0);
@@ -113,27 +96,4 @@ async function ask(
   await stream.answered((answers) => answers.at(-1)?.kind === "responseHeaders");
   stream.halfClose();
   await stream.ended;
-}
-
-function qualityOf(servers: readonly ModelServer[], { counters }: Epp, shardCount: number): Quality {
-  const tallies = servers.map(({ tally }) => tally);
-  const total = (count: (tally: ModelServer["tally"]) => number): number =>
-    tallies.reduce((sum, tally) => sum + count(tally), 0);
-  const requests = tallies.map((tally) => tally.requests);
-  const mean = total((tally) => tally.requests) / tallies.length;
-  const deviation = Math.sqrt(requests.reduce((sum, count) => sum + (count - mean) ** 2, 0) / tallies.length);
-  const streams = Array.from({ length: shardCount }, (_, shard) =>
-    counters.ofShard(shard, layout.SHARD_COUNTER_STREAMS_OPENED),
-  );
-  const matched = counters.shards(layout.SHARD_COUNTER_MATCHED_BLOCKS);
-  return {
-    hitRate: total((tally) => tally.heldSize) / total((tally) => tally.promptSize),
-    hitRateOfPicker: matched / counters.shards(layout.SHARD_COUNTER_PROMPT_BLOCKS),
-    maxOverMean: Math.max(...requests) / mean,
-    variation: deviation / mean,
-    inFlightPeak: Math.max(...tallies.map((tally) => tally.inFlightPeak)),
-    inFlightPeakMean: total((tally) => tally.inFlightPeak) / tallies.length,
-    waitedFraction: total((tally) => tally.waited) / total((tally) => tally.requests),
-    fullestShardFraction: Math.max(...streams) / streams.reduce((sum, count) => sum + count, 0),
-  };
 }

@@ -47,20 +47,21 @@ export function planWorkload(options: WorkloadOptions): PlannedRequest[] {
     return { id: `g${group}`, text: makeText(SYSTEM_SIZE, prng.fork(`group ${group}`)) };
   });
   const requests: PlannedRequest[] = [];
-  let startMs = 0;
-  // A session that began behind the last request wanted has none that counts.
-  for (
-    let session = 0;
-    requests.length < requestCount || startMs < (requests[requestCount - 1]?.atMs ?? 0);
-    session++
-  ) {
+  let [startMs, endMs] = [0, Number.POSITIVE_INFINITY];
+  for (let session = 0; startMs < endMs; session++) {
     const chance = prng.fork(`session ${session}`);
     startMs += exponential(1_000 / sessionsPerSecond, chance);
     const group = groups[chance.nextBelow(groupCount)] as Segment;
     requests.push(...planSession(group, `${group.id}/s${session}`, startMs, chance));
-    requests.sort((one, other) => one.atMs - other.atMs);
+    if (requests.length < requestCount || endMs < Number.POSITIVE_INFINITY) continue;
+    // A session that begins behind the last request that is wanted has none that counts.
+    endMs = byTime(requests)[requestCount - 1]?.atMs ?? 0;
   }
-  return requests.slice(0, requestCount);
+  return byTime(requests).slice(0, requestCount);
+}
+
+function byTime(requests: PlannedRequest[]): PlannedRequest[] {
+  return requests.sort((one, other) => one.atMs - other.atMs);
 }
 
 function planSession(group: Segment, session: string, startMs: number, prng: Prng): PlannedRequest[] {

@@ -32,6 +32,8 @@ export function targetTable(records: Records = readRecords()): string {
     ...reportTargets(records, "memory", MEMORY_ROWS),
     ...reportTargets(records, "fairness", FAIRNESS_ROWS),
     ...watchTargets(records),
+    ...reportTargets(records, "shards", SHARD_ROWS),
+    ...hitTargets(records),
     ...dayTargets(records),
   ];
   const majors = [...new Set(targets.flatMap(({ figures }) => [...figures.keys()]))].sort((a, b) => a - b);
@@ -133,6 +135,30 @@ const FAIRNESS_ROWS: readonly PickedRow[] = [
     figures: [["own work in it (ms)", " ms"]],
   },
 ];
+
+const SHARD_ROWS: readonly PickedRow[] = [
+  {
+    label: /^CPU, 2 shards$/,
+    what: "CPU per exchange with 2 shards against 1",
+    target: "≤ 1.1 ×",
+    figures: [
+      ["CPU ratio", " ×"],
+      ["CPU per exchange (µs)", " µs"],
+    ],
+  },
+];
+
+/** Prefix hits with each number of shards, side by side. */
+function hitTargets(records: Records): Target[] {
+  const all = (records.get("shards") ?? []) as readonly Kept<Report>[];
+  if (all.length === 0) return [];
+  const figures = all.map(({ major, record }) => {
+    const rows = record.rows.filter(({ label }) => label.startsWith("whole, "));
+    const hits = rows.map((row) => `${formatFigure(row.figures["hits (%)"])} %`);
+    return [major, hits.join(", ")] as const;
+  });
+  return [{ what: "prefix hits with 1, 2 and 4 shards", target: "the same", figures: new Map(figures) }];
+}
 
 function reportTargets(records: Records, name: string, rows: readonly PickedRow[]): Target[] {
   const all = (records.get(name) ?? []) as readonly Kept<Report>[];

@@ -31,13 +31,45 @@ export function cutBody(pieces: readonly Buffer[], sizeMax: number = BODY_ANSWER
   return groups;
 }
 
-/** Sends the body in as few messages as it takes, at least one. */
+/**
+ * Bytes that are sent of a body before others have their turn: the copies and the writes take 0.2 to 0.4 ms (Node 20,
+ * 2026-11, 2 vCPU).
+ */
+const TURN_SIZE_MAX: number = 8 * BODY_ANSWER_SIZE_MAX;
+
+/** A large body on its way to the proxy, in as few messages as it takes. */
+export class OutgoingBody {
+  readonly #stream: ExtProcStream;
+  readonly #phase: Phase;
+  readonly #groups: readonly (readonly Buffer[])[];
+  readonly #endOfStream: boolean;
+  #sentCount = 0;
+
+  constructor(stream: ExtProcStream, phase: Phase, pieces: readonly Buffer[], endOfStream: boolean) {
+    this.#stream = stream;
+    this.#phase = phase;
+    this.#groups = cutBody(pieces);
+    this.#endOfStream = endOfStream;
+  }
+
+  /** Sends the next part, in a turn of its own if it is not the first. Returns whether that was the last. */
+  send(): boolean {
+    const end = Math.min(this.#sentCount + TURN_SIZE_MAX / BODY_ANSWER_SIZE_MAX, this.#groups.length);
+    for (let index = this.#sentCount; index < end; index++) {
+      const isLast = index === this.#groups.length - 1;
+      const group = this.#groups[index] as readonly Buffer[];
+      this.#stream.send(encodeStreamedBody(this.#phase, group, this.#endOfStream && isLast));
+    }
+    this.#sentCount = end;
+    return end === this.#groups.length;
+  }
+}
+
+/** Sends a body that does not outlive this call at once, in at least one message. */
 export function sendBody(stream: ExtProcStream, phase: Phase, pieces: readonly Buffer[], endOfStream: boolean): void {
   if (sizeOf(pieces) <= BODY_ANSWER_SIZE_MAX) return stream.send(encodeStreamedBody(phase, pieces, endOfStream));
-  const groups = cutBody(pieces);
-  for (const [index, group] of groups.entries()) {
-    stream.send(encodeStreamedBody(phase, group, endOfStream && index === groups.length - 1));
-  }
+  const body = new OutgoingBody(stream, phase, pieces, endOfStream);
+  while (!body.send());
 }
 
 export function sizeOf(pieces: readonly Buffer[]): number {

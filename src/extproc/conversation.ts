@@ -32,7 +32,7 @@ import {
   encodeRoutedBody,
   encodeUnseenResponseHeaders,
 } from "./answers.ts";
-import { BODY_ANSWER_SIZE_MAX, sendBody, sizeOf } from "./body.ts";
+import { BODY_ANSWER_SIZE_MAX, OutgoingBody, sendBody, sizeOf } from "./body.ts";
 import { BODY_MODES_DEFAULT, type BodyModes, readBodyModes } from "./body-modes.ts";
 import { BodyStore } from "./body-store.ts";
 import type { ConversationContext } from "./conversation-context.ts";
@@ -67,6 +67,10 @@ export class Conversation implements ExtProcHandler {
   /** Decodes large messages; made for the first one. */
   #pieces: MessagePieces | undefined;
   #endsWithTrailers = false;
+  /** The request's body, from the pick until all of it is sent. */
+  #outgoing: OutgoingBody | undefined;
+  /** Nobody wants to see the response. */
+  #endsAfterAnswer = false;
   #isHalfClosed = false;
   #isGivenUp = false;
 
@@ -106,7 +110,7 @@ export class Conversation implements ExtProcHandler {
     this.#isHalfClosed = true;
     this.#isGivenUp = this.#modes !== BODY_MODES_DEFAULT;
     if (this.#phase === "body" && !this.#isGivenUp) this.#endBody();
-    else if (this.#phase !== "deciding") this.#stream.end();
+    else if (this.#phase !== "deciding" && (this.#outgoing === undefined || this.#isGivenUp)) this.#stream.end();
   }
 
   onClose(reason: CloseReason): void {
@@ -294,11 +298,23 @@ export class Conversation implements ExtProcHandler {
     if (outcome instanceof EppError) return this.#refuse(outcome);
     this.#phase = "routed";
     const isBuffered = this.#modes.request === "buffered" || this.#modes.request === "buffered-partial";
+    this.#endsAfterAnswer = outcome.skipsResponse;
     if (isBuffered && this.#hasBody) this.#answerBuffered(outcome);
     else this.#answerStreamed(outcome);
-    this.#body.release();
     this.#request?.meter?.onAnswered();
-    if (this.#isHalfClosed || outcome.skipsResponse) this.#stream.end();
+    this.onReady();
+  }
+
+  /** Sends of the request's body as much as is its turn, and what comes behind it. */
+  onReady(): void {
+    if (this.#isClosed) return;
+    if (this.#outgoing?.send() === false) return this.#stream.requestReady();
+    this.#outgoing = undefined;
+    this.#body.release();
+    for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
+    if (this.#endsWithTrailers && this.#modes.request === "full-duplex")
+      this.#stream.send(encodeTrailersResponse("request"));
+    if (this.#isHalfClosed || this.#endsAfterAnswer) this.#stream.end();
   }
 
   #answerStreamed(routed: Routed): void {
@@ -307,10 +323,10 @@ export class Conversation implements ExtProcHandler {
     const answer = { routed, bodySize, newRequestId: this.#newRequestId, removeHeaders: this.#removeHeaders };
     const modeOverride = requestAnswerOverride(this.#modes, this.#request?.responseInterest ?? "all");
     this.#stream.send(encodeRouted(modeOverride === undefined ? answer : { ...answer, modeOverride }));
-    if (this.#hasBody) sendBody(this.#stream, "request", pieces, !this.#endsWithTrailers);
-    for (const held of this.#heldAnswers.splice(0)) this.#stream.send(held);
-    if (this.#endsWithTrailers && this.#modes.request === "full-duplex")
-      this.#stream.send(encodeTrailersResponse("request"));
+    if (!this.#hasBody) return;
+    const endOfStream = !this.#endsWithTrailers;
+    if (bodySize <= BODY_ANSWER_SIZE_MAX) this.#stream.send(encodeStreamedBody("request", pieces, endOfStream));
+    else this.#outgoing = new OutgoingBody(this.#stream, "request", pieces, endOfStream);
   }
 
   #answerBuffered(routed: Routed): void {
@@ -370,6 +386,7 @@ export class Conversation implements ExtProcHandler {
   /** Nothing is taken or kept from now on. */
   #close(): void {
     this.#phase = "closed";
+    this.#outgoing = undefined;
     this.#body.release();
     this.#pieces = undefined;
     this.#heldAnswers = [];

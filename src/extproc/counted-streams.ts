@@ -13,6 +13,7 @@ export function countStreams(open: OpenConversation, counter: StreamCounter): Op
     let hasFailed = false;
     const counted: ExtProcStream = {
       send: (message) => stream.send(message),
+      requestReady: () => stream.requestReady(),
       end: () => stream.end(),
       fail(message) {
         hasFailed = true;
@@ -24,6 +25,7 @@ export function countStreams(open: OpenConversation, counter: StreamCounter): Op
       onMessage: (message) => handler.onMessage(message),
       onMessagePiece: (bytes, left) => handler.onMessagePiece(bytes, left),
       onHalfClose: () => handler.onHalfClose(),
+      onReady: () => handler.onReady?.(),
       onClose(reason: CloseReason) {
         handler.onClose(reason);
         onOver(hasFailed ? "Unknown" : reason === "cancelled" ? "Canceled" : "OK");

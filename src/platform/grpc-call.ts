@@ -30,6 +30,11 @@ export interface GrpcCall {
    * sent.
    */
   send(message: Message): void;
+  /**
+   * Asks for one call of `onReady`: in a later turn, once the client takes more. Whoever has much to send does so part
+   * by part, and holds up nobody.
+   */
+  requestReady(): void;
   /** Ends the call with status OK. */
   end(): void;
   /** Ends the call with an error: a GRPC_STATUS, unknown when absent. */
@@ -50,6 +55,8 @@ export interface GrpcHandler {
   onMessagePiece(bytes: Buffer, left: number): void;
   /** The client will send nothing more, and may still read. */
   onHalfClose(): void;
+  /** More may be sent, as `requestReady` asked; for whoever asks. */
+  onReady?(): void;
   onClose(reason: CloseReason): void;
 }
 

@@ -51,10 +51,20 @@ function serve(call: GrpcJsCall, open: OpenGrpcCall, onOver: () => void): void {
     handler.onClose(reason);
     onOver();
   };
+  let wantsReady = false;
+  const tellReady = (): void => {
+    if (!isOpen || !wantsReady) return;
+    wantsReady = false;
+    handler.onReady?.();
+  };
   const handler: GrpcHandler = open({
     send(message) {
       // grpc-js may keep what it gets. A client that does not read its answers pauses its own call. Others go on.
       if (isOpen && !call.write(Buffer.concat(message instanceof Uint8Array ? [message] : message))) call.pause();
+    },
+    requestReady() {
+      wantsReady = true;
+      if (!call.writableNeedDrain) setImmediate(tellReady);
     },
     end() {
       if (!isOpen) return;
@@ -71,7 +81,10 @@ function serve(call: GrpcJsCall, open: OpenGrpcCall, onOver: () => void): void {
   call.on("data", (message: Buffer) => {
     if (isOpen) handler.onMessage(message);
   });
-  call.on("drain", () => call.resume());
+  call.on("drain", () => {
+    call.resume();
+    if (wantsReady) tellReady();
+  });
   call.on("end", () => afterTurns(TURNS_UNTIL_CANCELLED, () => isOpen && handler.onHalfClose()));
   call.on("cancelled", () => close("cancelled"));
   call.on("error", () => close("cancelled"));

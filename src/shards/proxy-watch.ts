@@ -12,9 +12,10 @@ export const RIGHT_COUNT_TO_CLEAR = 100;
 
 /**
  * A stream that ends this soon after the answer to a streamed response's headers was ended there: a model server takes
- * longer for its tokens. Some responses are that short; not this many in a row.
+ * longer for its tokens, and a busy shard not as long to hear of an end. Some responses are that short; not this many
+ * in a row.
  */
-export const EARLY_END_MS = 5;
+export const EARLY_END_MS = 20;
 export const EARLY_COUNT_TO_RAISE = 32;
 
 /** Body modes of a proxy (`src/extproc/body-modes.ts`). */

@@ -29,15 +29,21 @@ export interface IndexWriterOptions {
   readonly setLimit?: number;
 }
 
+/** Base of a ring and word indexes of its head and tail. */
+interface Ring {
+  readonly base: number;
+  readonly head: number;
+  readonly tail: number;
+}
+
 export class IndexWriter {
   readonly kernel: Kernel;
   readonly lanes: Lanes;
-  readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #doorbell: Int32Array;
   readonly #counters: BigUint64Array;
-  /** Bases of the rings and word indexes of their heads and tails, by shard. */
-  readonly #rings: readonly { readonly base: number; readonly head: number; readonly tail: number }[];
+  /** By shard. */
+  readonly #rings: readonly Ring[];
   /** Requests to clear that have been looked for; undefined: none has. */
   #clearsSeen: number | undefined;
   #recordCount = 0;
@@ -50,7 +56,6 @@ export class IndexWriter {
     const { memory, lanes, build, setLimit = layout.SETS_MAX } = options;
     this.kernel = instantiateKernel(memory, build);
     this.lanes = new Lanes(lanes, build);
-    this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#doorbell = new Int32Array(memory.buffer, layout.INDEX + layout.INDEX_SLEEPING, 1);
     this.#counters = new BigUint64Array(
@@ -104,7 +109,7 @@ export class IndexWriter {
     return Atomics.load(this.#words, (layout.HEADER + layout.HEADER_SHUTDOWN) / 4) === 1;
   }
 
-  #findRings(): { base: number; head: number; tail: number }[] {
+  #findRings(): Ring[] {
     const header = layout.HEADER / 4;
     const shardCount = this.#words[header + layout.HEADER_SHARD_COUNT / 4] as number;
     const shardsBase = this.#words[header + layout.HEADER_SHARDS_BASE / 4] as number;
@@ -151,8 +156,7 @@ export class IndexWriter {
    * index.
    */
   #drainRing(shard: number): number {
-    const ring = this.#rings[shard];
-    assert(ring !== undefined, `there is no shard ${shard}`);
+    const ring = this.#rings[shard] as Ring;
     const head = Atomics.load(this.#words, ring.head);
     let tail = this.#words[ring.tail] as number;
     let drained = 0;
@@ -160,10 +164,10 @@ export class IndexWriter {
     while (tail !== head && drained < DRAIN_SLICE_SIZE) {
       const record = ring.base + (tail & (layout.RING_SIZE - 1));
       const size = this.#words[(record + layout.RING_RECORD_SIZE) / 4] as number;
-      assert(
-        size >= 8 && size % 8 === 0 && size <= (head - tail) >>> 0,
-        `shard ${shard}: ring record of ${size} bytes`,
-      );
+      // Texts are made when they are needed: this is done for each record.
+      if (size < 8 || size % 8 !== 0 || size > (head - tail) >>> 0) {
+        assert(false, `shard ${shard}: ring record of ${size} bytes`);
+      }
       if (this.#words[(record + layout.RING_RECORD_SLOT) / 4] !== layout.RING_PADDING) {
         this.#applyRecord(record);
         records++;
@@ -190,7 +194,7 @@ export class IndexWriter {
 
   /** False once the endpoint has left the slot, which the control thread says before it gives the slot again. */
   #isCurrent(slot: number, generation: number): boolean {
-    assert(slot < layout.ENDPOINTS_MAX, `ring record for slot ${slot}`);
+    if (slot >= layout.ENDPOINTS_MAX) assert(false, `ring record for slot ${slot}`);
     if (Atomics.load(this.#words, layout.COLUMN_GENERATION / 4 + slot) !== generation) return false;
     return Atomics.load(this.#words, layout.COLUMN_CLEAR_REQUEST / 4 + slot) !== generation;
   }
@@ -200,7 +204,7 @@ export class IndexWriter {
     const { lanes } = this;
     const limit = this.#laneLimit(slot);
     const count = Math.min(keyCount, limit);
-    const held = lanes.match(slot, this.#bytes, keys, count);
+    const held = lanes.match(slot, this.#words, keys, count);
     if (held === count) return held;
     // The chain's own blocks are the newest now, and count ≤ limit: what is evicted is never one of them.
     this.#evict(slot, lanes.blockCount(slot) + count - held - limit, held);
@@ -252,7 +256,7 @@ export class IndexWriter {
   #evict(slot: number, count: number, keep: number): number {
     if (count <= 0) return 0;
     const target = layout.INDEX_EVICTED_KEYS;
-    const evicted = this.lanes.evict(slot, Math.min(count, layout.BLOCKS_MAX), keep, this.#bytes, target);
+    const evicted = this.lanes.evict(slot, Math.min(count, layout.BLOCKS_MAX), keep, this.#words, target);
     this.kernel.removeBlocks(slot, target, evicted);
     return evicted;
   }

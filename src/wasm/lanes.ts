@@ -22,7 +22,7 @@ export class Lanes {
   readonly kernel: Kernel;
   readonly memory: WebAssembly.Memory;
   readonly capacity: LaneCapacity;
-  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
   readonly #used: Uint32Array;
   readonly #records: Uint32Array;
 
@@ -41,7 +41,7 @@ export class Lanes {
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.kernel = instantiateKernel(this.memory, build);
     this.kernel.lanesInit(blocksTotal, bucketsLog2);
-    this.#bytes = new Uint8Array(this.memory.buffer);
+    this.#words = new Uint32Array(this.memory.buffer);
     this.#used = new Uint32Array(this.memory.buffer, layout.LANES_USED, 1);
     this.#records = new Uint32Array(
       this.memory.buffer,
@@ -54,8 +54,8 @@ export class Lanes {
    * Takes over a chain of keys from the shared memory, and returns how many leading ones the lane holds. Those become
    * its newest. `insert` refers to this chain until the next call.
    */
-  match(slot: number, shared: Uint8Array, keys: number, keyCount: number): number {
-    this.#bytes.set(shared.subarray(keys, keys + keyCount * 8), layout.LANES_KEYS);
+  match(slot: number, shared: Uint32Array, keys: number, keyCount: number): number {
+    copyKeys(shared, keys, this.#words, layout.LANES_KEYS, keyCount);
     return this.kernel.laneMatch(slot, keyCount);
   }
 
@@ -70,10 +70,9 @@ export class Lanes {
    * Takes out up to `count` ≤ BLOCKS_MAX of the lane's oldest blocks, leaving `keep`, and writes their keys to `target`
    * in the shared memory, tails first. Returns how many.
    */
-  evict(slot: number, count: number, keep: number, shared: Uint8Array, target: number): number {
+  evict(slot: number, count: number, keep: number, shared: Uint32Array, target: number): number {
     const evicted = this.kernel.laneEvict(slot, count, keep);
-    const source = layout.LANES_EVICTED;
-    shared.set(this.#bytes.subarray(source, source + evicted * 8), target);
+    copyKeys(this.#words, layout.LANES_EVICTED, shared, target, evicted);
     return evicted;
   }
 
@@ -89,4 +88,15 @@ export class Lanes {
   freeCount(): number {
     return this.capacity.blocksTotal - (this.#used[0] as number);
   }
+}
+
+/** Keys up to which a loop is quicker than two views of the memory. */
+const LOOPED_KEYS_MAX = 64;
+
+/** Copies keys from one memory to another, between multiples of 8 bytes. */
+function copyKeys(from: Uint32Array, source: number, to: Uint32Array, target: number, count: number): void {
+  const first = source / 4;
+  const length = count * 2;
+  if (count > LOOPED_KEYS_MAX) return to.set(from.subarray(first, first + length), target / 4);
+  for (let word = 0; word < length; word++) to[target / 4 + word] = from[first + word] as number;
 }

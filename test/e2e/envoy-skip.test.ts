@@ -252,14 +252,14 @@ describe("a proxy", () => {
       responseBodies: "hidden",
       processingMode: { response_trailer_mode: "SKIP" },
     });
-    for (let index = 0; index < 32; index++) {
+    // A busy machine tells of an end so late that it does not look like one at the headers: it takes some more then.
+    for (let index = 0; states(bed).length === 0 && index < 320; index++) {
       const { response } = await begin(bed);
       await untilNothingInFlight(bed);
       const whole = readHttp(response);
       (await upstream.answer(index)).end("data: 2\n\n");
       expect((await whole).text).toBe("data: 1\n\ndata: 2\n\n");
     }
-    await until("the state is told", () => states(bed).length > 0);
     expect(states(bed)).toEqual(["streams-end-early"]);
   });
 });

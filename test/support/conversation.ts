@@ -292,6 +292,7 @@ function openStream(
     send(message) {
       if (state === "open") answers.push(decodeProcessingResponse(Buffer.from(joined(message))));
     },
+    requestReady: () => conversation.onReady(),
     end: () => close("ended"),
     fail(message) {
       failure = message;

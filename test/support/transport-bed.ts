@@ -48,6 +48,7 @@ export interface TransportBedOptions {
   readonly keepAliveMs?: number;
   /** Instead of an echo. */
   readonly onMessage?: (recorded: RecordedCall, message: Buffer) => void;
+  readonly onReady?: (recorded: RecordedCall) => void;
   /** Instead of the call's end. */
   readonly onHalfClose?: (recorded: RecordedCall) => void;
 }
@@ -125,6 +126,7 @@ function recordCall(call: GrpcCall, calls: RecordedCall[], options: TransportBed
       recorded.isHalfClosed = true;
       onHalfClose(recorded);
     },
+    onReady: () => options.onReady?.(recorded),
     onClose: (reason: CloseReason) => void recorded.closes.push(reason),
   };
 }

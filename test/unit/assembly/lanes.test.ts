@@ -11,8 +11,8 @@ const KEYS_SIZE = layout.BLOCKS_MAX * 8;
 /** Lanes, and as the "shared" memory two buffers: keys going in at 0, evicted keys coming out at KEYS_SIZE. */
 class TestLanes {
   readonly lanes: Lanes;
-  readonly #words: BigUint64Array = new BigUint64Array(2 * layout.BLOCKS_MAX);
-  readonly #bytes: Uint8Array = new Uint8Array(this.#words.buffer);
+  readonly #keys: BigUint64Array = new BigUint64Array(2 * layout.BLOCKS_MAX);
+  readonly #words: Uint32Array = new Uint32Array(this.#keys.buffer);
   readonly #view: DataView;
 
   constructor(build: KernelBuild, blocksPerEndpoint: number, blocksTotal: number) {
@@ -21,8 +21,8 @@ class TestLanes {
   }
 
   match(slot: number, keys: readonly bigint[]): number {
-    this.#words.set(keys);
-    return this.lanes.match(slot, this.#bytes, 0, keys.length);
+    this.#keys.set(keys);
+    return this.lanes.match(slot, this.#words, 0, keys.length);
   }
 
   /** Touches and adds the whole chain, as the writer does, evicting what exceeds the lane. Returns the evicted keys. */
@@ -37,8 +37,8 @@ class TestLanes {
   }
 
   evict(slot: number, count: number, keep: number): readonly bigint[] {
-    const evicted = this.lanes.evict(slot, count, keep, this.#bytes, KEYS_SIZE);
-    return [...this.#words.subarray(layout.BLOCKS_MAX, layout.BLOCKS_MAX + evicted)];
+    const evicted = this.lanes.evict(slot, count, keep, this.#words, KEYS_SIZE);
+    return [...this.#keys.subarray(layout.BLOCKS_MAX, layout.BLOCKS_MAX + evicted)];
   }
 
   /** Keys of a lane, newest first. */

@@ -1,5 +1,5 @@
 /**
- * A shard's ring to the index writer, and the overlay through which the shard sees what the writer has not applied yet.
+ * A shard's ring to the index writer, and the overlay through which shards see what the writer has not applied yet.
  */
 import { describe, expect, test } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
@@ -10,14 +10,15 @@ import { chainNamed, chainOf } from "../../support/index-model.ts";
 import { KERNEL_BUILDS } from "../../support/kernel.ts";
 
 describe.each(KERNEL_BUILDS)("ring and overlay, %s build", (build) => {
-  test("what a shard picked is seen by it at once, and by the other shard once the writer has applied it", () => {
+  test("what a shard picked is seen by both shards at once, and in the index once the writer has applied it", () => {
     const all = indexFixture(build);
     const [first, second] = all.shards;
     const chain = chainNamed(1, 20);
     expect(first.push(3, 1, chain)).toBe(true);
     expect(first.depths(chain, [2, 3, 4], "overlay")).toEqual([0, 20, 0]);
     expect(first.depths(chain, [2, 3, 4])).toEqual([0, 0, 0]);
-    expect(second.depths(chain, [2, 3, 4], "overlay")).toEqual([0, 0, 0]);
+    expect(second.depths(chain, [2, 3, 4], "overlay")).toEqual([0, 20, 0]);
+    expect(second.depths(chain, [2, 3, 4])).toEqual([0, 0, 0]);
     expect(all.writer.drain()).toBe(1);
     for (const shard of all.shards) expect(shard.depths(chain, [2, 3, 4])).toEqual([0, 20, 0]);
     expect(all.writer.drain()).toBe(0);
@@ -36,6 +37,15 @@ describe.each(KERNEL_BUILDS)("ring and overlay, %s build", (build) => {
       const expected = [Math.min(25, length), Math.min(12, length), 0];
       expect(shards[0].depths(chain.slice(0, length), [3, 4, 5], "overlay")).toEqual(expected);
     }
+  });
+
+  test("the overlay of both shards' picks gives the longest part, whoever picked", () => {
+    const { shards } = indexFixture(build);
+    const chain = chainNamed(1, 40);
+    shards[0].push(3, 1, chain.slice(0, 10));
+    shards[1].push(3, 1, chain.slice(0, 30));
+    shards[1].push(4, 1, chain.slice(0, 5));
+    for (const shard of shards) expect(shard.depths(chain, [3, 4, 5], "overlay")).toEqual([30, 5, 0]);
   });
 
   test("the overlay raises what the index knows, and never lowers it", () => {
@@ -84,24 +94,28 @@ describe.each(KERNEL_BUILDS)("ring and overlay, %s build", (build) => {
     expect(shards[0].depths(chain, [3], "overlay")).toEqual([0]);
   });
 
-  test("a record that was applied and overwritten within a read is not taken for one", () => {
+  test.each([
+    ["the shard's own", 0],
+    ["another shard's", 1],
+  ])("a record, %s, that was applied and overwritten within a read is not taken for one", (_whose, reading) => {
     // Lap 1: one record of 24 bytes, then some of 16,400. Lap 2: only such of 16,400, so that the header of a record of
     // lap 1 is overwritten by keys 1 and 2 of one of lap 2, and its first key by key 3.
     const { kernel, writer, shards } = indexFixture(build, { lanes: { blocksPerEndpoint: 100, blocksTotal: 1_000 } });
     const [shard] = shards;
-    const depths = shard.shard + layout.SHARD_SCRATCH + 20_480;
+    const reader = shards[reading] ?? shard;
+    const depths = reader.shard + layout.SHARD_SCRATCH + 20_480;
     const prompt = chainNamed(1, 1);
     const filler = chainNamed(2, layout.BLOCKS_MAX);
     const forged = [filler[0] as bigint, 5n << 32n, (1n << 32n) | 1n, ...prompt, ...filler.slice(4)];
-    kernel.kernel.readBegin(shard.shard);
+    kernel.kernel.readBegin(reader.shard);
     shard.push(3, 1, chainNamed(3, 1));
     for (let record = 0; record < 70; record++) {
       expect(shard.push(3, 1, record < 63 ? filler : forged)).toBe(true);
       while (writer.drain() > 0);
     }
     kernel.bytes.fill(0, depths, depths + 2_048);
-    kernel.kernel.overlayMatch(shard.shard, shard.putKeys(prompt), 1, depths);
-    kernel.kernel.readEnd(shard.shard);
+    kernel.kernel.overlayMatch(reader.shard, reader.putKeys(prompt), 1, depths);
+    kernel.kernel.readEnd(reader.shard);
     expect(kernel.view.getUint16(depths + 5 * 2, true)).toBe(0);
   });
 

@@ -20,6 +20,7 @@ function bed(): Bed {
         onMessage: (message) => log.push(`message ${message.toString()}`),
         onMessagePiece: (bytes, left) => log.push(`piece ${bytes.toString()}, ${left} left`),
         onHalfClose: () => log.push("half close"),
+        onReady: () => log.push("ready"),
         onClose: (reason) => log.push(`close ${reason}`),
       };
     },
@@ -30,6 +31,7 @@ function bed(): Bed {
   );
   const handler = open({
     send: (message) => log.push(`sent ${message.toString()}`),
+    requestReady: () => log.push("ready is asked for"),
     end: () => log.push("end"),
     fail: (message) => log.push(`fail ${message}`),
   });

@@ -83,6 +83,7 @@ export class Connection implements StreamOwner {
     this.#sender = new Sender({
       output: this.#output,
       messageSendSizeMax,
+      onReady: (stream) => turns.later(stream),
       onCaughtUp: (stream) => this.#data.credit(stream),
       onEnded: (stream) => this.#forget(stream),
     });
@@ -162,6 +163,10 @@ export class Connection implements StreamOwner {
 
   send(stream: DirectStream, message: Message): void {
     this.#sender.send(stream, message);
+  }
+
+  requestReady(stream: DirectStream): void {
+    if (this.#streams.has(stream.id)) this.#sender.requestReady(stream);
   }
 
   finish(stream: DirectStream): void {

@@ -5,8 +5,8 @@
  */
 import type { Clock } from "../../../base/clock.ts";
 
-/** Half of the 2 ms for which our own work may hold up a pick; a single read of 64 KiB may come on top. */
-export const TURN_MS_MAX = 1;
+/** A quarter of the 2 ms for which our own work may hold up a pick: a read of 64 KiB and decisions may come on top. */
+export const TURN_MS_MAX = 0.5;
 
 export interface Backlog {
   /** Works on what is left until that is done, or `hasTime` says no. Returns whether it is done. */

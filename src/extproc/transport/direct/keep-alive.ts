@@ -41,10 +41,14 @@ export class KeepAlive {
     const { clock, silenceMs, onSilent } = this.#options;
     if (this.#hasHeard) {
       this.#hasHeard = false;
+      // What it was asked is answered.
+      this.#answer?.cancel();
+      this.#answer = undefined;
       return;
     }
+    // It may have as long for its answer as it takes until the next check.
+    if (this.#answer !== undefined) return;
     onSilent();
-    this.#answer?.cancel();
     this.#answer = clock.setTimeout(() => this.#giveUp(), Math.min(silenceMs, KEEP_ALIVE_ANSWER_MS_MAX));
   }
 

@@ -28,6 +28,8 @@ export interface SenderOptions {
   readonly output: Output;
   /** A larger message to the client ends its stream. */
   readonly messageSendSizeMax: number;
+  /** A stream whose handler has more to send may do so. */
+  readonly onReady: (stream: DirectStream) => void;
   /** All that waited on a stream has been sent. */
   readonly onCaughtUp: (stream: DirectStream) => void;
   /** A stream's trailers have been sent. */
@@ -40,6 +42,8 @@ export class Sender {
   readonly #cursor = new MessageCursor();
   /** Streams with bytes that wait, in the order in which they go on. */
   readonly #waiting = new Set<DirectStream>();
+  /** Streams whose handlers have more to send. */
+  readonly #wanting = new Set<DirectStream>();
   /** The last streams that were reset here. */
   readonly #resets = new Set<number>();
   /** Bytes that the client takes on all streams together. */
@@ -76,6 +80,12 @@ export class Sender {
     this.#waiting.add(stream);
   }
 
+  /** `onReady` follows once nothing waits on the stream. */
+  requestReady(stream: DirectStream): void {
+    this.#wanting.add(stream);
+    this.#tellReady(stream);
+  }
+
   /** Ends a stream with its trailers, once nothing waits before them. */
   finish(stream: DirectStream): void {
     if (stream.waiting.size > 0 || stream.trailers === undefined) return;
@@ -98,6 +108,7 @@ export class Sender {
   /** Sends nothing more of it. */
   forget(stream: DirectStream): void {
     this.#waiting.delete(stream);
+    this.#wanting.delete(stream);
     stream.waiting.drop();
   }
 
@@ -136,6 +147,12 @@ export class Sender {
       this.#waiting.add(stream);
       this.#goOn(stream);
     }
+    for (const stream of this.#wanting) this.#tellReady(stream);
+  }
+
+  #tellReady(stream: DirectStream): void {
+    if (stream.waiting.size > 0 || this.#output.isCongested || !this.#wanting.delete(stream)) return;
+    this.#options.onReady(stream);
   }
 
   #goOn(stream: DirectStream): void {
@@ -150,6 +167,7 @@ export class Sender {
     if (stream.waiting.size > 0) return;
     this.#waiting.delete(stream);
     this.finish(stream);
+    this.#tellReady(stream);
     this.#options.onCaughtUp(stream);
   }
 

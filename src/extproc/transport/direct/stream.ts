@@ -17,19 +17,22 @@ import {
 } from "../../../platform/grpc-call.ts";
 import type { SlabPool } from "../../slab-pool.ts";
 import { statusTrailers } from "./answer-heads.ts";
+import type { Backlog } from "./fair-turns.ts";
 import { MessageReader } from "./message-reader.ts";
 import { WaitingBytes } from "./waiting-bytes.ts";
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
   send(stream: DirectStream, message: Message): void;
+  /** Calls `onReady` in a later turn, once nothing waits. */
+  requestReady(stream: DirectStream): void;
   /** Sends the trailers once nothing waits before them. */
   finish(stream: DirectStream): void;
   /** The handler has heard its last. */
   onClosedAbove(stream: DirectStream): void;
 }
 
-export class DirectStream implements GrpcCall, GrpcHandler {
+export class DirectStream implements GrpcCall, GrpcHandler, Backlog {
   readonly id: number;
   readonly reader: MessageReader;
   /** Bytes that the peer takes; below 0 after its settings made windows smaller. */
@@ -75,6 +78,10 @@ export class DirectStream implements GrpcCall, GrpcHandler {
     if (this.#isOpen) this.#owner.send(this, message);
   }
 
+  requestReady(): void {
+    if (this.#isOpen) this.#owner.requestReady(this);
+  }
+
   end(): void {
     this.#finish(GRPC_STATUS.ok, "");
   }
@@ -101,6 +108,16 @@ export class DirectStream implements GrpcCall, GrpcHandler {
     if (!this.#isOpen) return;
     if (this.reader.isBetweenMessages) this.#handler.onHalfClose();
     else this.fail("the client ended the stream within a message");
+  }
+
+  onReady(): void {
+    if (this.#isOpen) this.#handler.onReady?.();
+  }
+
+  /** For the turns in which a handler is told. */
+  work(): boolean {
+    this.onReady();
+    return true;
   }
 
   /** Tells the handler that the stream is over; does nothing when it knows. */

@@ -158,6 +158,31 @@ describe.each(PLAIN_WAYS)("a call, $kind,", (way) => {
     await until("the handler knows", () => bed.openCount() === 1);
   });
 
+  it("that has much to send is told when its client takes more, so that little waits", async () => {
+    const parts = 100;
+    let sentCount = 0;
+    const bed = await startTransport({
+      ...way,
+      onMessage: ({ call }) => call.requestReady(),
+      onReady: ({ call }) => {
+        call.send(Buffer.alloc(10_000, sentCount));
+        sentCount++;
+        if (sentCount < parts) call.requestReady();
+        else call.end();
+      },
+    });
+    const peer = await bed.greet();
+    openCall(peer, 1, HELLO);
+    await until("the window is full", () => peer.dataOf(1).length === 65_535);
+    await peer.settle();
+    // grpc-js and Node's HTTP/2 have buffers of their own.
+    expect(sentCount).toBeLessThan(30);
+    peer.write(numberFrame(FRAME.windowUpdate, 0, 2_000_000), numberFrame(FRAME.windowUpdate, 1, 2_000_000));
+    expect(await peer.statusOf(1)).toBe(0);
+    const expected = Array.from({ length: parts }, (_, index) => grpcFrame(Buffer.alloc(10_000, index)));
+    expect(peer.dataOf(1).equals(Buffer.concat(expected))).toBe(true);
+  });
+
   it("is one of 1,000 at once on a connection, which all are served", async () => {
     const bed = await startTransport(way);
     const peer = await bed.greet();
