@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
-import { BODY_ANSWER_SIZE_MAX, cutBody } from "../../../src/extproc/body.ts";
+import { BODY_ANSWER_SIZE_MAX, cutBody, OutgoingBody } from "../../../src/extproc/body.ts";
+import { joined, type Message } from "../../../src/platform/grpc-call.ts";
+import { responseOracle } from "../../support/ext-proc-oracle.ts";
 
 const CASES_COUNT = 2_000;
 
@@ -57,5 +59,42 @@ describe("cutBody", () => {
         context,
       ).toBe(true);
     }
+  });
+});
+
+interface BodyAnswer {
+  readonly requestBody: {
+    readonly response: {
+      readonly bodyMutation: { readonly streamedResponse: { readonly body: Buffer; readonly endOfStream?: boolean } };
+    };
+  };
+}
+
+describe("an outgoing body", () => {
+  it("leaves in parts of half a megabyte, so that others have their turn between them", () => {
+    const sent: Buffer[] = [];
+    const stream = {
+      send: (message: Message) => void sent.push(joined(message)),
+      requestReady: () => undefined,
+      end: () => undefined,
+      fail: () => undefined,
+    };
+    const pieces = Array.from({ length: 100 }, (_, index) => Buffer.alloc(16_384, index));
+    const body = new OutgoingBody(stream, "request", pieces, true);
+    const sizes: number[] = [];
+    let isDone = false;
+    while (!isDone) {
+      const before = sent.length;
+      isDone = body.send();
+      sizes.push(sent.slice(before).reduce((sum, { length }) => sum + length, 0));
+    }
+    expect(sizes).toHaveLength(4);
+    expect(Math.max(...sizes)).toBeLessThan(512 * 1024);
+    const parts = sent.map((message) => {
+      const answer = responseOracle.decode(message) as unknown as BodyAnswer;
+      return answer.requestBody.response.bodyMutation.streamedResponse;
+    });
+    expect(Buffer.concat(parts.map(({ body }) => body))).toEqual(Buffer.concat(pieces));
+    expect(parts.map(({ endOfStream }) => endOfStream === true)).toEqual(parts.map((_, index) => index === 26));
   });
 });
