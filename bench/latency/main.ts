@@ -78,6 +78,8 @@ function rowOf(rate: LatencyAtRate, all: readonly LatencyAtRate[]): ReportRow {
   const base = all.find(({ rateName, server }) => rateName === rate.rateName && server === all[0]?.server);
   if (base === undefined || base === rate) return row;
   const ratio = p99Ms / base.pick.p99Ms;
+  // The generator was the limit in every round.
+  if (Number.isNaN(ratio)) return row;
   const target = { text: `p99 ≤ ${P99_RATIO_MAX} × ${base.server}'s`, met: ratio <= P99_RATIO_MAX };
   return { ...row, figures: { ...figures, "p99 ratio": ratio }, target };
 }

@@ -93,7 +93,7 @@ export const LOAD_FLAGS: FlagTableOf<LoadFlags> = {
     min: 0,
     max: 2 ** 31,
   }),
-  roundCount: countFlag("rounds", "Without --target: how often both servers take turns.", 5, 1_000),
+  roundCount: countFlag("rounds", "Without --target: how often the servers take turns.", 5, 1_000),
   isJson: switchFlag("json", "Print the result as JSON."),
   saves: switchFlag("save", "Without --target: keep the record, and show it in the documentation."),
 };

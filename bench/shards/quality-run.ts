@@ -11,6 +11,7 @@ import { INDEX_SLOTS_LOG2, REQUEST_BODY_SIZE_MAX, SCRAPE_INTERVAL_MS } from "../
 import { type Epp, startEpp } from "../../src/epp.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { ExtProcClient } from "../../test/support/ext-proc-client.ts";
+import { until } from "../../test/support/until.ts";
 import { ModelFleet, type ModelServer } from "./model-fleet.ts";
 import { type Quality, qualityOf } from "./quality.ts";
 import { bodyOf, type PlannedRequest } from "./workload.ts";
@@ -39,8 +40,7 @@ export async function measureQuality(options: QualityOptions): Promise<Quality> 
   const epp = await startPicker(options, endpointsFile);
   const clients = Array.from({ length: connectionCount }, () => new ExtProcClient(epp.grpcPort));
   try {
-    if (epp.degraded.list().length > 0)
-      throw new Error(`the picker is degraded: ${JSON.stringify(epp.degraded.list())}`);
+    await until("the picker knows all servers", () => epp.degraded.list().length === 0);
     const byAddress = new Map(fleet.servers.map((server) => [`${HOST}:${server.port}`, server]));
     const startMs = clock.nowMs();
     const asked = requests.map(async (request, index) => {

@@ -207,7 +207,7 @@ describe.each(WAYS)("bodies of responses that are $name", ({ proxy, isShown }) =
     await untilNothingInFlight(bed);
   });
 
-  it(isShown ? "are a degraded state" : "are nothing to report", async () => {
+  it("are a degraded state where they are shown all the same, and none otherwise", async () => {
     const bed = await startFor("skip", addressesOf(await startSimulators(1)), proxy);
     for (let count = 0; count < 3; count++)
       expect((await postChat(bed.port, "hello", { stream: true })).status).toBe(200);

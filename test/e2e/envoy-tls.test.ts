@@ -35,6 +35,17 @@ const PLAINTEXT = {
 
 const WORKERS_COUNT = 16;
 
+/** Lets Envoy open another connection after so many streams. */
+const OFTEN_NEW = {
+  typed_extension_protocol_options: {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      common_http_protocol_options: { max_requests_per_connection: 200 },
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  },
+};
+
 async function startServer() {
   let receivedCount = 0;
   const { port } = await startUpstream({
@@ -92,28 +103,35 @@ describe("Envoy over TLS", () => {
     expect(await proxy.stat("cluster.picker.ssl.handshake")).toBeGreaterThanOrEqual(1);
   });
 
-  it("goes on without a failed request while the certificate is replaced again and again", async () => {
-    const { endpoint, receivedCount } = await startServer();
-    const secret = mountSecret(newKeyPair());
-    const tls = { minVersion: "TLSv1.2", certPath: secret.path, isReloaded: true, names: [] } as const;
-    const epp = await startTestEpp([endpoint], { tls });
-    const proxy = await startProxy(epp.grpcPort, { picker: OVER_TLS });
-    const load = startLoad(proxy);
-    const reloads = (): number => epp.logLines.filter(({ msg }) => msg.endsWith("reloaded")).length;
-    for (let count = 1; count <= 3; count++) {
-      const handshakes = await proxy.stat("cluster.picker.ssl.handshake");
-      secret.replace(newKeyPair());
-      await until("the picker has it", () => reloads() === count);
-      // Connections are replaced after so many streams: the next one sees the new certificate.
-      await until("Envoy has shaken hands again", async () => {
-        return (await proxy.stat("cluster.picker.ssl.handshake")) > handshakes;
-      });
-    }
-    await load.untilAnswered(100);
-    await load.end();
-    expect([...load.statuses]).toEqual([[200, receivedCount()]]);
-    await untilNothingInFlight({ epp });
-  });
+  it.each([
+    // Where the picker gives no connection up, Envoy does.
+    { transport: "direct", picker: { ...OVER_TLS, ...OFTEN_NEW } },
+    { transport: "grpc-js", picker: OVER_TLS },
+  ] as const)(
+    "goes on without a failed request while the certificate is replaced again and again, $transport",
+    async ({ transport, picker }) => {
+      const { endpoint, receivedCount } = await startServer();
+      const secret = mountSecret(newKeyPair());
+      const tls = { minVersion: "TLSv1.2", certPath: secret.path, isReloaded: true, names: [] } as const;
+      const epp = await startTestEpp([endpoint], { tls, transport });
+      const proxy = await startProxy(epp.grpcPort, { picker });
+      const load = startLoad(proxy);
+      const reloads = (): number => epp.logLines.filter(({ msg }) => msg.endsWith("reloaded")).length;
+      for (let count = 1; count <= 3; count++) {
+        const handshakes = await proxy.stat("cluster.picker.ssl.handshake");
+        secret.replace(newKeyPair());
+        await until("the picker has it", () => reloads() === count);
+        // Connections are replaced after so many streams: the next one sees the new certificate.
+        await until("Envoy has shaken hands again", async () => {
+          return (await proxy.stat("cluster.picker.ssl.handshake")) > handshakes;
+        });
+      }
+      await load.untilAnswered(100);
+      await load.end();
+      expect([...load.statuses]).toEqual([[200, receivedCount()]]);
+      await untilNothingInFlight({ epp });
+    },
+  );
 
   it("of two pickers one can end under load, and no request fails", async () => {
     const { endpoint, receivedCount } = await startServer();

@@ -5,8 +5,7 @@
  *   serving ─goAway─► leaving ─last stream over─► closed          an error, or the socket's end, closes from everywhere
  */
 import type { Socket } from "node:net";
-import type { Clock } from "../../../base/clock.ts";
-import { GRPC_STATUS, type GrpcRoutes, type Message, type OpenGrpcCall } from "../../../platform/grpc-call.ts";
+import { GRPC_STATUS, type Message, type OpenGrpcCall } from "../../../platform/grpc-call.ts";
 import {
   ERROR_CODE,
   FLAG,
@@ -19,10 +18,9 @@ import {
   STREAM_ID_MAX,
   WINDOW_SIZE_DEFAULT,
 } from "../../../wire/http2/frame.ts";
-import type { SlabPool } from "../../slab-pool.ts";
 import { httpStatus, statusTrailers } from "./answer-heads.ts";
+import type { ConnectionOptions } from "./connection-options.ts";
 import { CONNECTION_WINDOW_SIZE, DataFrames, STREAM_WINDOW_SIZE } from "./data-frames.ts";
-import type { FairTurns } from "./fair-turns.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { HalfCloses } from "./half-closes.ts";
 import { assertDependsOnOther, HeaderBlocks } from "./header-blocks.ts";
@@ -35,25 +33,8 @@ import { Sender } from "./sender.ts";
 import { ownSettings, readStreamWindow } from "./settings.ts";
 import { DirectStream, type StreamOwner } from "./stream.ts";
 
-export interface ConnectionOptions {
-  readonly socket: Socket;
-  readonly routes: GrpcRoutes;
-  readonly concurrentStreamsMax: number;
-  /** A larger message from the client ends its stream. */
-  readonly messageSizeMax: number;
-  /** A larger message to the client ends its stream. */
-  readonly messageSendSizeMax: number;
-  /** A client that says nothing for so long is asked whether it is there. */
-  readonly keepAliveMs: number;
-  readonly clock: Clock;
-  readonly turns: FairTurns;
-  readonly buffers: OutBufferPool;
-  readonly slabs: SlabPool;
-  readonly onStreamOpened: (stream: DirectStream) => void;
-  readonly onStreamClosed: (stream: DirectStream) => void;
-  /** The connection is given up for what its client sent. */
-  readonly onFailed: (reason: string) => void;
-}
+/** Bytes that are worked on between two looks at the clock: a dozen requests' headers take 0.1 ms to 0.2 ms. */
+const READ_SIZE = 8_192;
 
 export class Connection implements StreamOwner {
   readonly #options: ConnectionOptions;
@@ -182,11 +163,12 @@ export class Connection implements StreamOwner {
     this.#output.write(numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW_SIZE - WINDOW_SIZE_DEFAULT));
   }
 
-  #read(bytes: Buffer, start: number): void {
+  #read(bytes: Buffer, start: number): number {
     this.#keepAlive.onHeard();
-    this.#reader.push(bytes, start);
-    this.#halfCloses.review();
+    const end = this.#reader.push(bytes, start, READ_SIZE);
+    if (end === bytes.length) this.#halfCloses.review();
     if (this.#output.isOverfull) throw new ConnectionError(ERROR_CODE.enhanceYourCalm, "answers are not read");
+    return end;
   }
 
   #onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {

@@ -40,8 +40,12 @@ const KEEP_ALIVE_MS = 30_000;
 const FLUSH_MS_MAX = 5_000;
 /** The same when streams are cut, whose connections would wait for them in vain. */
 const FLUSH_BESIDE_CUT_MS_MAX = 500;
-/** Streams that one connection may have open; Envoy opens another connection for more. */
-const CONCURRENT_STREAMS_MAX = 10_000;
+/**
+ * Streams that clients are told one connection may have open. Envoy's own limit: for more it opens another connection,
+ * which may come to another shard. Less would be known to it too late: what it has waiting it sends on a new connection
+ * before it has read that connection's settings.
+ */
+const CONCURRENT_STREAMS_MAX = 1_024;
 
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenDirect(options: DirectOptions): Promise<Transport> {

@@ -52,17 +52,22 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** Takes the next bytes. Throws a ConnectionError for a frame that is not allowed; the reader is of no use then. */
-  push(bytes: Buffer, start: number): void {
+  /**
+   * Takes the bytes from `start` on: all of them, or the frames that end or begin in the next `sizeMax`. Returns where it
+   * stopped. Throws a ConnectionError for a frame that is not allowed; the reader is of no use then.
+   */
+  push(bytes: Buffer, start: number, sizeMax: number = bytes.length): number {
+    const stop = Math.min(bytes.length, start + sizeMax);
     let at = start;
-    while (at < bytes.length) {
+    while (at < stop) {
       if (this.#headSize < FRAME_HEAD_SIZE) {
         at = this.#readHead(bytes, at);
-        if (this.#headSize < FRAME_HEAD_SIZE) return;
+        if (this.#headSize < FRAME_HEAD_SIZE) return at;
         if (this.#size > 0) continue;
       }
       at = this.#type === FRAME.data ? this.#readData(bytes, at) : this.#readPayload(bytes, at);
     }
+    return at;
   }
 
   #readHead(bytes: Buffer, start: number): number {

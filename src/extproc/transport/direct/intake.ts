@@ -11,16 +11,21 @@ import { ConnectionError } from "./protocol-error.ts";
 export interface IntakeOptions {
   readonly socket: Socket;
   readonly turns: FairTurns;
-  /** Takes what is behind the preface, from `start` on. May throw a ConnectionError. */
-  readonly onBytes: (bytes: Buffer, start: number) => void;
+  /**
+   * Takes of what is behind the preface some bytes from `start` on, so many that they are quickly done with. Returns
+   * where it stopped. May throw a ConnectionError.
+   */
+  readonly onBytes: (bytes: Buffer, start: number) => number;
   /** What came is not allowed; nothing more is taken in. */
   readonly onFault: (error: ConnectionError) => void;
 }
 
 export class Intake implements Backlog {
   readonly #options: IntakeOptions;
-  /** Read from the socket, and not yet worked on. */
+  /** Read from the socket, and not yet done with. */
   readonly #backlog: Buffer[] = [];
+  /** How much of the first of them is done with. */
+  #done = 0;
   #prefaceSize = 0;
   #isClosed = false;
 
@@ -37,14 +42,13 @@ export class Intake implements Backlog {
   close(): void {
     this.#isClosed = true;
     this.#backlog.length = 0;
+    this.#done = 0;
   }
 
   work(): boolean {
     const { socket, turns } = this.#options;
-    while (this.#backlog.length > 0) {
-      this.#read(this.#backlog.shift() as Buffer);
-      if (!turns.hasTime) break;
-    }
+    do this.#goOn();
+    while (this.#backlog.length > 0 && turns.hasTime);
     if (this.#backlog.length > 0) return false;
     if (!this.#isClosed) socket.resume();
     return true;
@@ -53,22 +57,30 @@ export class Intake implements Backlog {
   #take(bytes: Buffer): void {
     if (this.#isClosed) return;
     const { socket, turns } = this.#options;
-    const waits = this.#backlog.length > 0;
-    if (!waits && turns.hasTime) return this.#read(bytes);
-    if (!waits) turns.later(this);
     this.#backlog.push(bytes);
+    // What waits is in the turns already.
+    if (this.#backlog.length > 1) return;
+    while (this.#backlog.length > 0 && turns.hasTime) this.#goOn();
+    if (this.#backlog.length === 0) return;
+    turns.later(this);
     socket.pause();
   }
 
-  #read(bytes: Buffer): void {
+  /** Takes the next bytes of the backlog. */
+  #goOn(): void {
+    const [bytes] = this.#backlog;
+    if (bytes === undefined) return;
     try {
-      const start = this.#prefaceSize < CLIENT_PREFACE.length ? this.#readPreface(bytes) : 0;
-      this.#options.onBytes(bytes, start);
+      const start = this.#prefaceSize < CLIENT_PREFACE.length ? this.#readPreface(bytes) : this.#done;
+      this.#done = start < bytes.length ? this.#options.onBytes(bytes, start) : start;
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       this.close();
-      this.#options.onFault(error);
+      return this.#options.onFault(error);
     }
+    if (this.#done < bytes.length) return;
+    this.#backlog.shift();
+    this.#done = 0;
   }
 
   /** Where the first frame begins. */

@@ -248,7 +248,20 @@ describe("the direct transport takes", () => {
     await expectOtherUnharmed();
   });
 
-  it("5.1.2: no more streams than it has said, and refuses the others", async () => {
+  it("5.1.2: no more streams than it has said, once the client knows that, and refuses the others", async () => {
+    const peer = await bed.greet();
+    peer.write(frame(FRAME.settings, ack, 0));
+    const streamIds = Array.from({ length: 1_025 }, (_, index) => 1 + 2 * index);
+    peer.write(...streamIds.map((streamId) => headersFrame(streamId, BLOCK)));
+    await until("one is refused", () => peer.resetOf(2_049));
+    expect(peer.framesOf(FRAME.rstStream)).toHaveLength(1);
+    expect(peer.resetOf(2_049)).toBe(ERROR_CODE.refusedStream);
+    peer.socket.destroy();
+    await until("its calls are over", () => bed.openCount() === 1);
+    await expectOtherUnharmed();
+  });
+
+  it("5.1.2: more streams of a client that cannot know the limit yet, up to another one", async () => {
     const peer = await bed.greet();
     const streamIds = Array.from({ length: 10_001 }, (_, index) => 1 + 2 * index);
     peer.write(...streamIds.map((streamId) => headersFrame(streamId, BLOCK)));
