@@ -222,7 +222,7 @@ export const PICKER_CUSTOM: u32 = 4;
 
 // ── Endpoint columns ─────────────────────────────────────────────────────────────────────────────────────────────────
 // Written by the control thread inside an odd/even version (M2). One value per slot; unknown numbers are NaN.
-//  head, 64 bytes:  0 version u32 │ 4 slotCount u32 (slots 0 … slotCount − 1 may be present) │ 8 fleet u32 │ 12 clears u32
+//  head, 64 bytes, u32 each:  0 version │ 4 slotCount (slots 0 … slotCount − 1 may be present) │ 8 fleet │ 12 clears
 export const ENDPOINTS: u32 = POLICIES + POLICIES_MAX * POLICY_STRIDE;
 export const ENDPOINTS_VERSION: u32 = 0;
 export const ENDPOINTS_SLOT_COUNT: u32 = 4;

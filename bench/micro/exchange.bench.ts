@@ -1,8 +1,8 @@
 /**
  * What an exchange costs a shard beside its transport: messages are decoded, the body is scanned, an endpoint of 100 is
  * picked by the default profile and charged, the body and the response pass, all is counted, and the index writer takes
- * in what was picked. Messages are Envoy's, one stream after the other or several at once. The baseline decodes the same
- * messages and echoes the bodies: what any picker has to do.
+ * in what was picked. Messages are Envoy's, one stream after the other or several at once. The baseline decodes the
+ * same messages and echoes the bodies: what any picker has to do.
  */
 import { Prng } from "../../src/base/prng.ts";
 import type { Conversation } from "../../src/extproc/conversation.ts";

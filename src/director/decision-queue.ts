@@ -1,7 +1,7 @@
 /**
  * Collects the picks whose bodies complete in one event-loop turn and decides them in arrival order, a few per crossing
- * into the kernel. No timer: at low load a batch is one request, and under load it is what one turn brought. A pick with
- * functions of users in it runs in stages, alone, when its turn in that order comes.
+ * into the kernel. No timer: at low load a batch is one request, and under load it is what one turn brought, or the
+ * first of it. A pick with functions of users in it runs in stages, alone, when its turn in that order comes.
  *
  * Deciding goes on for SLICE_MS with the answers; what is left then waits for the next turn, behind what the sockets
  * have brought meanwhile: a burst holds up nobody for longer.

@@ -1,4 +1,4 @@
-/** Clients on the port of ext_proc that do not speak what it speaks: what is said about them, and that others are served. */
+/** Clients on the port of ext_proc that do not speak what it speaks: what is said of them; others are served. */
 import { connect as connectTcp } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { closeEpps, LOOPBACK, startTestEpp, type TestEpp } from "../support/epp.ts";

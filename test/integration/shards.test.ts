@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { loadConfiguration } from "../../src/configuration.ts";
-import type { EppOptions } from "../../src/epp.ts";
+import type { EppOptions } from "../../src/epp-options.ts";
 import { supportsReusePort } from "../../src/shards/pool.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { closeEpps, startTestEpp, type TestEpp } from "../support/epp.ts";

@@ -2,7 +2,7 @@
  * A picker behind a real Envoy, for end-to-end tests: the configuration of `npm start`, changed where a test says so,
  * and what Envoy counts. `closeBeds` ends all of it, after each test.
  */
-import type { EppOptions } from "../../src/epp.ts";
+import type { EppOptions } from "../../src/epp-options.ts";
 import { envoyConfig, type FailOpen, type ResponseBodies } from "../../src/start/envoy-config.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { type RunningEnvoy, startEnvoy } from "./envoy.ts";

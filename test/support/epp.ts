@@ -9,7 +9,8 @@ import path from "node:path";
 import { pino } from "pino";
 import { systemClock } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
-import { type Epp, type EppOptions, startEpp } from "../../src/epp.ts";
+import { type Epp, startEpp } from "../../src/epp.ts";
+import type { EppOptions } from "../../src/epp-options.ts";
 
 export const LOOPBACK = "127.0.0.1";
 

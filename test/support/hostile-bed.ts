@@ -3,7 +3,7 @@
  * window free, and requests served.
  */
 import { expect } from "vitest";
-import type { EppOptions } from "../../src/epp.ts";
+import type { EppOptions } from "../../src/epp-options.ts";
 import { layout } from "../../src/wasm/layout.ts";
 import { closeEpps, startTestEpp, type TestEpp } from "./epp.ts";
 import { type Conversing, ExtProcClient } from "./ext-proc-client.ts";

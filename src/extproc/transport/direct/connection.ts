@@ -26,7 +26,7 @@ import { HalfCloses } from "./half-closes.ts";
 import { assertDependsOnOther, HeaderBlocks } from "./header-blocks.ts";
 import { Intake } from "./intake.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import { type OutBufferPool, Output } from "./output.ts";
+import { Output } from "./output.ts";
 import { ConnectionError, forbidden, wrongSize } from "./protocol-error.ts";
 import { RequestHead, timeoutMs } from "./request-head.ts";
 import { Sender } from "./sender.ts";
@@ -50,6 +50,8 @@ export class Connection implements StreamOwner {
   readonly #streams = new Map<number, DirectStream>();
   readonly #halfCloses = new HalfCloses();
   #lastStreamId = 0;
+  /** Lower once the client knows the settings: the streams of a burst that it began before are served. */
+  #streamsMax = UNTOLD_STREAMS_MAX;
   #isLeaving = false;
   #isClosed = false;
   /** Called when every stream has come that the client began before it was told to go. */
@@ -234,7 +236,7 @@ export class Connection implements StreamOwner {
     head.finish();
     if (!fits) return this.#sender.answer(streamId, httpStatus(431), endsStream);
     if (head.fault !== undefined) return this.#sender.reset(streamId, ERROR_CODE.protocolError);
-    if (this.#streams.size >= this.#options.concurrentStreamsMax) {
+    if (this.#streams.size >= this.#streamsMax) {
       return this.#sender.reset(streamId, ERROR_CODE.refusedStream);
     }
     this.#route(streamId, endsStream);
@@ -315,7 +317,10 @@ export class Connection implements StreamOwner {
     if (streamId !== 0) throw forbidden("SETTINGS on a stream");
     const isAck = (flags & FLAG.ack) !== 0;
     if (isAck ? payload.length > 0 : payload.length % SETTING_SIZE > 0) throw wrongSize("SETTINGS");
-    if (isAck) return;
+    if (isAck) {
+      this.#streamsMax = this.#options.concurrentStreamsMax;
+      return;
+    }
     const streamWindow = readStreamWindow(payload);
     if (streamWindow !== undefined) this.#sender.setStreamWindow(streamWindow, this.#streams.values());
     this.#output.write(SETTINGS_ACK);
@@ -385,4 +390,6 @@ const NOTHING = (): void => undefined;
 const FLUSH_MS_MAX = 5_000;
 const KEEP_ALIVE_PING: Buffer = Buffer.from("still up");
 const GO_AWAY_PING: Buffer = Buffer.from("go away?");
+/** Streams that a client may have open that does not know the settings yet. */
+const UNTOLD_STREAMS_MAX = 10_000;
 const SETTINGS_ACK: Buffer = frame(FRAME.settings, FLAG.ack, 0);

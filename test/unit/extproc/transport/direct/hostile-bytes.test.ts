@@ -22,9 +22,9 @@ const BLOCK = callHeaders(ECHO_PATH);
 const HELLO = grpcFrame(Buffer.from("hello"));
 
 /**
- * Strategy: conversations of valid frames, then bits flipped, frames cut, repeated, swapped or left out, sizes blown up,
+ * Strategy: conversations of valid frames, then bits flipped, frames cut, repeated, swapped or left out, wrong sizes,
  * floods of small frames, random bytes; cut at random places on their way; half of the clients read nothing, and all
- * leave without a word. Invariants: nothing is thrown, a good client that was there before is served all the time, every
+ * leave without a word. Invariants: nothing is thrown, a good client that was there before is served all the time, each
  * call that was opened is closed once, and memory does not grow.
  */
 it(`${CONVERSATIONS} hostile conversations harm neither the server nor another client`, async () => {

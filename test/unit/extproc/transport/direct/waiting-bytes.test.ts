@@ -8,9 +8,9 @@ const STEPS = 5_000;
 const SLABS_MAX = 8;
 
 /**
- * Strategy: two queues over one pool that is too small for both; messages of random sizes go in, random numbers of bytes
- * go out, and now and then all is dropped. The model is a buffer per queue. Invariants: the same bytes in the same order,
- * and at the end every slab is back.
+ * Strategy: two queues over one pool that is too small for both; messages of random sizes go in, random numbers of
+ * bytes go out, and now and then all is dropped. The model is a buffer per queue. Invariants: the same bytes in the same
+ * order, and at the end every slab is back.
  */
 it(`${STEPS} steps of two queues give the bytes in order, and all slabs back`, () => {
   const seed = randomSeed();
