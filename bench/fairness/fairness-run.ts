@@ -40,7 +40,7 @@ export interface FairnessResult {
   readonly name: string;
   readonly longestPickMs: Span;
   readonly longestTurnMs: Span;
-  /** CPU time of the serving thread at a time. */
+  /** Most CPU time that the serving thread spent in one turn. */
   readonly longestWorkMs: Span;
   readonly probeCount: number;
 }

@@ -58,7 +58,7 @@ async function run(flags: FairnessFlags, onProgress: (text: string) => void): Pr
   const about = `${probes}, medians and maxima of ${repeatCount} disturbances`;
   const notes = [
     "Longest pick: of the probes during one disturbance. Longest turn: of the serving thread's event loop meanwhile.",
-    "Own work: the most CPU time that the thread itself spent at a time, garbage collection too, to a millisecond.",
+    "Own work: the most CPU time that the thread itself spent in one turn, garbage collection included.",
   ];
   return { about, rows, notes };
 }

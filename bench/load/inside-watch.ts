@@ -14,16 +14,13 @@ export interface InsideLine {
   readonly heapBytes: number;
   /** Buffers and memory shared with other threads. */
   readonly externalBytes: number;
-  /** Longest time since the line before in which the event loop came to nothing else, to a millisecond. */
+  /** Longest turn of the event loop since the line before, without the time in which it waited. */
   readonly turnMsMax: number;
-  /** Most CPU time that the thread itself spent in such a time, to a millisecond: what others take is not in it. */
+  /** Most CPU time that the thread itself spent in a turn: what others on its core took is not in it. */
   readonly workMsMax: number;
 }
 
 const PERIOD_MS = 100;
-/** The loop is looked at so often. */
-const LOOK_MS = 1;
-
 /** The argument of Node that loads this file into a program, whose threads then write into the folder. */
 export function insideWatchArguments(folder: string): string[] {
   const url = new URL(import.meta.url);
@@ -66,21 +63,26 @@ interface LoopWatch {
   end(): void;
 }
 
-/** A timer comes between two turns of the loop; how late it is tells how long one of them took. */
+/** Looks once per turn of the loop, and at no other time: an immediate that is not waited for runs when others do. */
 function watchLoop(): LoopWatch {
   const schedule = openSync("/proc/thread-self/schedstat", "r");
   const text = Buffer.alloc(SCHEDULE_SIZE_MAX);
-  /** CPU time of this thread (proc_pid_schedstat): nanoseconds, the first number. */
+  /** CPU time of this thread in nanoseconds: the first number (Documentation/scheduler/sched-stats, Linux). */
   const cpuMs = (): number =>
     Number.parseInt(text.toString("latin1", 0, readSync(schedule, text, 0, SCHEDULE_SIZE_MAX, 0)), 10) / 1e6;
-  let [seenMs, seenCpuMs] = [systemClock.nowMs(), cpuMs()];
+  const activeMs = (): number => performance.eventLoopUtilization().active;
+  let [seenMs, seenCpuMs] = [activeMs(), cpuMs()];
   let longest = { turnMsMax: 0, workMsMax: 0 };
-  const timer = systemClock.setInterval(() => {
-    const [nowMs, nowCpuMs] = [systemClock.nowMs(), cpuMs()];
-    longest.turnMsMax = Math.max(longest.turnMsMax, nowMs - seenMs - LOOK_MS);
+  let isOver = false;
+  const look = (): void => {
+    if (isOver) return;
+    const [nowMs, nowCpuMs] = [activeMs(), cpuMs()];
+    longest.turnMsMax = Math.max(longest.turnMsMax, nowMs - seenMs);
     longest.workMsMax = Math.max(longest.workMsMax, nowCpuMs - seenCpuMs);
     [seenMs, seenCpuMs] = [nowMs, nowCpuMs];
-  }, LOOK_MS);
+    setImmediate(look).unref();
+  };
+  look();
   return {
     take() {
       const taken = longest;
@@ -88,7 +90,7 @@ function watchLoop(): LoopWatch {
       return taken;
     },
     end() {
-      timer.cancel();
+      isOver = true;
       closeSync(schedule);
     },
   };

@@ -2,7 +2,7 @@
  * A gRPC call as a server's method sees it, whoever carries it: bytes of messages in and out. Nothing above it knows
  * HTTP/2, and what carries it knows nothing of what the bytes mean. One shape serves all four kinds of methods.
  *
- *   open ─► (onMessage | onMessagePiece … onMessagePiece)… ─► onHalfClose? ─► onClose     exactly one onClose, always last
+ *   open ─► (onMessage | onMessagePiece … onMessagePiece)… ─► onHalfClose? ─► onClose     one onClose, always last
  */
 
 /** One message: its bytes, or the pieces in which they lie, in order. */
@@ -46,7 +46,7 @@ export type CloseReason = "ended" | "cancelled";
 
 /** What a method hears of its call. */
 export interface GrpcHandler {
-  /** A whole message. It lies in a larger buffer, which stays in memory as long as the message is kept: copy instead. */
+  /** A whole message. It lies in a larger buffer, which is kept in memory with it: what is kept is to be copied. */
   onMessage(message: Buffer): void;
   /**
    * The next bytes of a large message, of which `left` more come; the first piece of a message comes after the last one

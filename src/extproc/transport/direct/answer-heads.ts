@@ -10,7 +10,7 @@ const GRPC_HEAD = [
 /** Before the first message. */
 export const RESPONSE_HEAD: Buffer = encodeHeaders(GRPC_HEAD);
 /** Behind the last message. */
-export const OK_TRAILERS: Buffer = encodeHeaders([["grpc-status", "0"]]);
+const OK_TRAILERS: Buffer = encodeHeaders([["grpc-status", "0"]]);
 
 /** How a stream ends; with the response's head in front when nothing was sent before. */
 export function statusTrailers(code: number, message: string, hasHead: boolean): Buffer {

@@ -113,8 +113,8 @@ export class Connection implements StreamOwner {
   }
 
   /**
-   * Tells the client to open no more streams here; those that are open, or on their way, are served. `onHeard` is called
-   * once when all of these have come, or none can. The connection ends behind the last of them.
+   * Tells the client to open no more streams here; those that are open, or on their way, are served. `onHeard` is
+   * called once when all of these have come, or none can. The connection ends behind the last of them.
    */
   goAway(onHeard: () => void = NOTHING): void {
     if (this.#isClosed || !this.#socket.writable) return onHeard();

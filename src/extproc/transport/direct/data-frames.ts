@@ -30,8 +30,9 @@ export interface DataFramesOptions {
 
 export class DataFrames implements DataHandler {
   readonly #options: DataFramesOptions;
-  /** Bytes that the client may send on all streams together, and those of which it does not know that they were taken. */
+  /** Bytes that the client may send on all streams together. */
   #window = CONNECTION_WINDOW_SIZE;
+  /** Bytes of which it does not know yet that they were taken. */
   #uncredited = 0;
   /** The stream of the frame at hand; undefined when its bytes go nowhere. */
   #stream: DirectStream | undefined;

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../../base/clock.ts";
 
-/** A quarter of the 2 ms for which our own work may hold up a pick: some decisions, writes and a collection come on top. */
+/** A quarter of the 2 ms for which our own work may hold up a pick: decisions, writes and collections come on top. */
 export const TURN_MS_MAX = 0.5;
 
 export interface Backlog {

@@ -53,8 +53,8 @@ export class FrameReader {
   }
 
   /**
-   * Takes the bytes from `start` on: all of them, or the frames that end or begin in the next `sizeMax`. Returns where it
-   * stopped. Throws a ConnectionError for a frame that is not allowed; the reader is of no use then.
+   * Takes the bytes from `start` on: all of them, or the frames that end or begin in the next `sizeMax`. Returns where
+   * it stopped. Throws a ConnectionError for a frame that is not allowed; the reader is of no use then.
    */
   push(bytes: Buffer, start: number, sizeMax: number = bytes.length): number {
     const stop = Math.min(bytes.length, start + sizeMax);

@@ -1,6 +1,6 @@
 /**
- * The bytes of a stream that its client does not take yet: a queue in slabs of the shard's pool, or in buffers where the
- * pool has none left.
+ * The bytes of a stream that its client does not take yet: a queue in slabs of the shard's pool, or in buffers where
+ * the pool has none left.
  */
 import { SLAB_SIZE, type SlabPool } from "../../slab-pool.ts";
 import type { MessageCursor } from "./message-cursor.ts";

@@ -9,7 +9,7 @@ const SLABS_MAX = 8;
 
 /**
  * Strategy: two queues over one pool that is too small for both; messages of random sizes go in, random numbers of
- * bytes go out, and now and then all is dropped. The model is a buffer per queue. Invariants: the same bytes in the same
+ * bytes go out, and now and then all is dropped. The model is a buffer per queue. Invariants: the same bytes, the same
  * order, and at the end every slab is back.
  */
 it(`${STEPS} steps of two queues give the bytes in order, and all slabs back`, () => {
