@@ -2,13 +2,13 @@
 
 import type { TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../../../src/base/clock.ts";
+import { ManualClock, systemClock } from "../../../../src/base/clock.ts";
 import { createSelfSignedCertificate } from "../../../../src/platform/self-signed-certificate.ts";
-import { FRAME, numberFrame } from "../../../../src/wire/http2/frame.ts";
+import { FLAG, FRAME, frame, numberFrame } from "../../../../src/wire/http2/frame.ts";
 import { grpcFrame } from "../../../support/grpc-messages.ts";
 import { callHeaders, dataFrames, endFrame, Http2Peer, headersFrame } from "../../../support/http2-peer.ts";
 import { closeWires, startWire } from "../../../support/test-wire.ts";
-import { closeTransports, ECHO_PATH, startTransport, WAYS } from "../../../support/transport-bed.ts";
+import { closeTransports, ECHO_PATH, type RecordedCall, startTransport, WAYS } from "../../../support/transport-bed.ts";
 import { until } from "../../../support/until.ts";
 
 afterEach(async () => {
@@ -115,5 +115,63 @@ describe.each(WAYS.filter(({ isSecure }) => isSecure))("a certificate that is re
     await openCall(young, 1);
     old.write(endFrame(1));
     expect(await old.statusOf(1)).toBe(0);
+  });
+});
+
+describe("a client, direct,", () => {
+  const SILENCE_MS = 3_600_000;
+
+  /** A connection whose client does not read on while much is sent to it. */
+  async function startUnread(clock: ManualClock) {
+    const onMessage = ({ call }: RecordedCall): void => {
+      for (let count = 0; count < 10; count++) call.send(Buffer.alloc(2_000_000));
+    };
+    const bed = await startTransport({ clock, keepAliveMs: SILENCE_MS, onMessage });
+    const peer = await bed.greet(new Map([[4, 0x7fff_ffff]]));
+    peer.write(numberFrame(FRAME.windowUpdate, 0, 0x7000_0000));
+    await peer.settle();
+    peer.socket.pause();
+    peer.write(headersFrame(1, callHeaders(ECHO_PATH)), dataFrames(1, HELLO));
+    await until("it is answered", () => bed.calls[0]?.messageSizes.length === 1);
+    return { bed, peer };
+  }
+
+  it("that breaks the rules and does not read why is cut after a while", async () => {
+    const clock = new ManualClock();
+    const { bed, peer } = await startUnread(clock);
+    peer.write(frame(FRAME.ping, 0, 1, Buffer.alloc(8)));
+    await until("the connection is given up", () => bed.failures.length === 1);
+    expect(bed.calls).toMatchObject([{ closes: ["cancelled"] }]);
+    clock.advance(5_000);
+    peer.socket.resume();
+    await peer.closed;
+    // What waited before that would have come first.
+    expect(peer.goawayCode).toBeUndefined();
+    await until("no timer is left", () => clock.pendingCount === 0);
+  });
+
+  it("that asks without end and does not read the answers is given up", async () => {
+    const { bed, peer } = await startUnread(new ManualClock());
+    const pings = Buffer.concat(Array.from({ length: 10_000 }, () => frame(FRAME.ping, 0, 0, Buffer.alloc(8))));
+    for (let count = 0; count < 150; count++) peer.write(pings);
+    await until("the connection is given up", () => bed.failures.length === 1);
+    expect(bed.failures).toEqual(["answers are not read"]);
+  });
+
+  it("that was told to go, and does not, is cut after a while", async () => {
+    const clock = new ManualClock();
+    const bed = await startTransport({ clock, keepAliveMs: SILENCE_MS });
+    const [peer, other] = [await bed.greet(), await bed.greet()];
+    await openCall(peer, 1);
+    await openCall(other, 1);
+    expect(bed.transport.shedConnection(0.5)).toBe(true);
+    await until("it is told", () => peer.goawayCode === 0);
+    peer.socket.allowHalfOpen = true;
+    peer.write(frame(FRAME.ping, FLAG.ack, 0, peer.framesOf(FRAME.ping)[0]?.payload), endFrame(1));
+    expect(await peer.statusOf(1)).toBe(0);
+    await until("its time runs", () => clock.nextDueMs === 5_000);
+    clock.advance(5_000);
+    await until("it is gone", () => clock.pendingCount === 1);
+    await openCall(other, 3);
   });
 });
