@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { GENERATED_TABLES, writeDocuments } from "../scripts/generated-tables.ts";
 import { systemClock } from "../src/base/clock.ts";
 
 interface Step {
@@ -37,6 +38,8 @@ async function main(names: readonly string[]): Promise<void> {
     if (code !== 0) failed.push(name);
     console.error(`bench:${name} ended after ${Math.round((systemClock.nowMs() - startMs) / 1000)} s\n`);
   }
+  const tables = GENERATED_TABLES.filter(({ document }) => ["bench/README.md", "README.md"].includes(document));
+  for (const path of writeDocuments(tables)) console.error(`${path} written`);
   console.error(failed.length === 0 ? "all benches ran to their end" : `failed: ${failed.join(", ")}`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 }

@@ -25,7 +25,7 @@ export interface Kernel {
   matchKeys(keys: number, keyCount: number, candidates: number, depths: number, scratch: number): void;
   /** The same, probing every key: the oracle of tests. */
   matchKeysLinear(keys: number, keyCount: number, candidates: number, depths: number, scratch: number): void;
-  /** Raises the depths by the shard's own picks that the index writer has not applied yet. */
+  /** Raises the depths by the picks of all shards that the index writer has not applied yet. */
   overlayMatch(shard: number, keys: number, keyCount: number, depths: number): void;
   readBegin(shard: number): void;
   readEnd(shard: number): void;
