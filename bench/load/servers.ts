@@ -35,6 +35,17 @@ export interface EndpointRow {
 
 const running = new Set<Program>();
 
+// They have process groups of their own: a bench that ends by an error nobody caught would leave them behind.
+process.once("exit", () => {
+  for (const { pid } of running) {
+    try {
+      if (pid > 0) process.kill(pid, "SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+  }
+});
+
 /** Ends every process that was started here and still runs: for signals, which reach this process only. */
 export async function endServers(): Promise<void> {
   await Promise.all([...running].map((program) => program.end()));

@@ -47,7 +47,7 @@ export class ModelFleet {
     const engines = Array.from({ length: count }, (_, index) => new ModelEngine(`server-${index}`, clock));
     const listeners = await Promise.all(engines.map(listen));
     const servers = engines.map((engine, index): ModelServer => {
-      const { port } = listeners[index]?.address() as AddressInfo;
+      const { port } = (listeners[index] as Server).address() as AddressInfo;
       return { name: engine.name, port, tally: engine.tally, serve: (request) => serve(engine, request) };
     });
     return new ModelFleet(servers, listeners);

@@ -28,7 +28,7 @@ export const WAYS: readonly Way[] = (["direct", "grpc-js"] as const).flatMap((ki
 /** Both transports in plaintext, for what TLS does not touch. */
 export const PLAIN_WAYS: readonly Way[] = WAYS.filter(({ isSecure }) => !isSecure);
 
-export const KEY_PAIR: KeyPair = createSelfSignedCertificate(["127.0.0.1"], systemClock);
+const KEY_PAIR: KeyPair = createSelfSignedCertificate(["127.0.0.1"], systemClock);
 
 export interface RecordedCall {
   readonly call: GrpcCall;

@@ -78,7 +78,7 @@ export class Connection implements StreamOwner {
       onFault: (stream, code) => this.#cancel(stream, code),
       onStreamEnd: (stream) => this.#onRemoteEnd(stream),
     });
-    this.#reader = new FrameReader(this.#data, (...frame) => this.#onFrame(...frame));
+    this.#reader = new FrameReader(this.#data, (...whole) => this.#onFrame(...whole));
     this.#keepAlive = new KeepAlive({
       clock,
       silenceMs: keepAliveMs,
