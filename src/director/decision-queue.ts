@@ -13,7 +13,7 @@ import type { Decided, PickRequest, ScoredCandidate, ShardMemory, Stages } from 
  * Own work at a time. A slice ends with the batch that passes it: eight answers with bodies of 256 KiB take some 0.7 ms
  * (bench/micro/exchange), so that a slice stays below 2 ms.
  */
-const SLICE_MS = 1;
+const SLICE_MS = 0.5;
 /** Picks of one crossing: more would save little of the snapshot's half microsecond, and hold up their answers. */
 export const BATCH_SIZE_MAX = 8;
 

@@ -21,6 +21,14 @@ import type { Kernel } from "../wasm/kernel.ts";
 import type { FromShard, PolicyOrder, ServingSettings, ShardResult, ShardTask, ToShard } from "./messages.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 
+/**
+ * Of a shard's heap. Little outlives its exchange, so that collections of the young are cheap; frequent ones free the
+ * buffers that sockets read into before V8 starts a full collection for their sake. Against V8's default a body of
+ * 256 KiB took 570 to 640 µs of CPU instead of 860 to 1,040, a small one the same, with 32 or 1,000 at once, and
+ * resident memory was 40 to 60 MB less (Node 20 and 24, 2026-11, 2 vCPU).
+ */
+const YOUNG_GENERATION_MB = 3;
+
 /** Time beyond the grace until a shard that does not end by itself is ended: one that is stuck never would. */
 const END_MS_MAX = 3_000;
 
@@ -101,6 +109,7 @@ export class ShardPool {
       maxThreads: options.shardCount,
       // A worker that waits for tasks by blocking could not serve its sockets.
       atomics: "disabled",
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
   }
 
