@@ -80,12 +80,12 @@ describe("an outgoing body", () => {
       fail: () => undefined,
     };
     const pieces = Array.from({ length: 100 }, (_, index) => Buffer.alloc(16_384, index));
-    const body = new OutgoingBody(stream, "request", pieces, true);
+    const outgoing = new OutgoingBody(stream, "request", pieces, true);
     const sizes: number[] = [];
     let isDone = false;
     while (!isDone) {
       const before = sent.length;
-      isDone = body.send();
+      isDone = outgoing.send();
       sizes.push(sent.slice(before).reduce((sum, { length }) => sum + length, 0));
     }
     expect(sizes).toHaveLength(4);

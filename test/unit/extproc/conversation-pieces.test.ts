@@ -81,7 +81,10 @@ describe("a conversation whose messages come in pieces", () => {
       const isHalfClosed = prng.nextBelow(5) === 0;
       const [expected, actual] = [whole, cut].map((shard) => {
         const stream = shard.open();
-        for (const message of messages) message === undefined ? shard.turn() : stream.send(message);
+        for (const message of messages) {
+          if (message === undefined) shard.turn();
+          else stream.send(message);
+        }
         if (isHalfClosed) stream.halfClose();
         shard.turn();
         const { answers, state, failure } = stream;
