@@ -65,10 +65,12 @@ export class WriteBatch {
   }
 
   #flush(): void {
-    if (this.#size === 0 || !this.#socket.writable) return;
-    const out = this.#out;
-    this.#socket.write(out.subarray(0, this.#size), () => this.#freeBuffers.push(out));
-    this.#out = this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(BATCH_SIZE);
+    const size = this.#size;
     this.#size = 0;
+    // What a peer that has gone would have got is lost; its streams hear of it when the socket closes.
+    if (size === 0 || !this.#socket.writable) return;
+    const out = this.#out;
+    this.#socket.write(out.subarray(0, size), () => this.#freeBuffers.push(out));
+    this.#out = this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(BATCH_SIZE);
   }
 }
