@@ -7,20 +7,20 @@
  */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { ScriptMessage } from "./exchange-script.ts";
-import { HEADER_TABLE_SIZE_NEEDED, type HeaderBlocks } from "./header-block.ts";
 import {
+  CLIENT_PREFACE,
   FLAG,
   FRAME,
   FRAME_PAYLOAD_SIZE_MAX,
-  type FrameHandler,
-  FrameReader,
-  forEachSetting,
-  frameOf,
+  numberFrame,
+  readUint31,
   SETTING,
   settingsFrame,
   WINDOW_SIZE_DEFAULT,
-} from "./http2-frames.ts";
+} from "../../src/wire/http2/frame.ts";
+import type { ScriptMessage } from "./exchange-script.ts";
+import { HEADER_TABLE_SIZE_NEEDED, type HeaderBlocks } from "./header-block.ts";
+import { type FrameHandler, FrameReader, forEachSetting } from "./http2-frames.ts";
 import { WriteBatch } from "./write-batch.ts";
 
 export interface Target {
@@ -70,14 +70,11 @@ export interface ConnectionOptions {
   readonly onClosed: (connection: LoadConnection) => void;
 }
 
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
 /** Envoy 1.40's windows: 16 MiB per stream, 24 MiB per connection. */
 const STREAM_WINDOW_SIZE: number = 16 * 1024 * 1024;
 const CONNECTION_WINDOW_SIZE: number = 24 * 1024 * 1024;
 
 const READ_SIZE = 256 * 1024;
-const WINDOW_SIZE_MAX = 2 ** 31 - 1;
 /** Streams of one connection; identifiers end at 2^31. */
 const STREAM_ID_MAX = 2 ** 31 - 1;
 /** Larger than any GOAWAY's debug data that is worth reading. */
@@ -130,16 +127,15 @@ export class LoadConnection implements FrameHandler {
       this.#lossReason = `connection lost: ${error.message}`;
     });
     this.#socket.once("close", () => this.#endStreams());
-    const update = Buffer.alloc(4);
-    update.writeUInt32BE(CONNECTION_WINDOW_SIZE - WINDOW_SIZE_DEFAULT);
-    const settings = {
-      [SETTING.headerTableSize]: 4096,
-      [SETTING.enablePush]: 0,
-      [SETTING.maxConcurrentStreams]: 1024,
-      [SETTING.initialWindowSize]: STREAM_WINDOW_SIZE,
-    };
+    const update = numberFrame(FRAME.windowUpdate, 0, CONNECTION_WINDOW_SIZE - WINDOW_SIZE_DEFAULT);
+    const settings = new Map<number, number>([
+      [SETTING.headerTableSize, 4096],
+      [SETTING.enablePush, 0],
+      [SETTING.maxConcurrentStreams, 1024],
+      [SETTING.initialWindowSize, STREAM_WINDOW_SIZE],
+    ]);
     this.#out = new WriteBatch(this.#socket);
-    this.#out.raw(Buffer.concat([PREFACE, settingsFrame(settings), frameOf(FRAME.windowUpdate, 0, 0, update)]));
+    this.#out.raw(Buffer.concat([CLIENT_PREFACE, settingsFrame(settings), update]));
   }
 
   /** A new stream can be begun. */
@@ -252,7 +248,7 @@ export class LoadConnection implements FrameHandler {
   }
 
   onControl(type: number, flags: number, streamId: number, payload: Buffer): void {
-    if (type === FRAME.windowUpdate) this.#widen(streamId, payload.readUInt32BE(0) & WINDOW_SIZE_MAX);
+    if (type === FRAME.windowUpdate) this.#widen(streamId, readUint31(payload, 0));
     else if (type === FRAME.rstStream) this.#onReset(streamId, payload.readUInt32BE(0));
     else if (type === FRAME.settings && (flags & FLAG.ack) === 0) this.#onSettings(payload);
     else if (type === FRAME.ping && (flags & FLAG.ack) === 0) this.#out.frame(FRAME.ping, FLAG.ack, 0, payload);
@@ -314,7 +310,7 @@ export class LoadConnection implements FrameHandler {
   }
 
   #onGoaway(payload: Buffer): void {
-    const lastStreamId = payload.readUInt32BE(0) & WINDOW_SIZE_MAX;
+    const lastStreamId = readUint31(payload, 0);
     const code = payload.readUInt32BE(4);
     const text = payload.toString("latin1", 8, 8 + DEBUG_TEXT_SIZE_MAX);
     if (code !== 0) this.#lossReason = `connection lost: GOAWAY with code ${code} ${text}`.trimEnd();

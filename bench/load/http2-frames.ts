@@ -1,76 +1,10 @@
 /**
- * HTTP/2 frames (RFC 9113, 4.1) as a client of one kind of request needs them: heads are written in place, and what
- * arrives is read where it lies, cut anywhere. The payload of DATA goes on in the pieces in which it came; of headers
- * only their end matters here, so nothing decodes them.
- *
- *  0        3      4       5           9
- *  ├────────┼──────┼───────┼───────────┼─────────┐
- *  │ size   │ type │ flags │ stream    │ payload │
- *  └────────┴──────┴───────┴───────────┴─────────┘
+ * HTTP/2 frames (RFC 9113, 4.1) as a client of one kind of request needs them, read where they lie, cut anywhere. The
+ * payload of DATA goes on in the pieces in which it came; of headers only their end matters here, so nothing decodes
+ * them.
  */
 
-export const FRAME_HEAD_SIZE = 9;
-/** Largest payload that a peer takes unless its settings say more. */
-export const FRAME_PAYLOAD_SIZE_MAX = 16_384;
-
-export const FRAME = {
-  data: 0,
-  headers: 1,
-  rstStream: 3,
-  settings: 4,
-  ping: 6,
-  goaway: 7,
-  windowUpdate: 8,
-  continuation: 9,
-} as const;
-
-export const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8 } as const;
-
-export const SETTING = {
-  headerTableSize: 1,
-  enablePush: 2,
-  maxConcurrentStreams: 3,
-  initialWindowSize: 4,
-  maxFrameSize: 5,
-} as const;
-
-/** Flow-control window of a connection, and of a stream before settings come. */
-export const WINDOW_SIZE_DEFAULT = 65_535;
-
-/** Writes a frame's head; the payload follows at `at + FRAME_HEAD_SIZE`. */
-export function writeFrameHead(
-  out: Buffer,
-  at: number,
-  frame: { readonly size: number; readonly type: number; readonly flags: number; readonly streamId: number },
-): void {
-  out[at] = frame.size >>> 16;
-  out[at + 1] = frame.size >>> 8;
-  out[at + 2] = frame.size;
-  out[at + 3] = frame.type;
-  out[at + 4] = frame.flags;
-  out.writeUInt32BE(frame.streamId, at + 5);
-}
-
-/** A frame of its own, for what is sent once. */
-export function frameOf(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
-  const frame = Buffer.alloc(FRAME_HEAD_SIZE + payload.length);
-  writeFrameHead(frame, 0, { size: payload.length, type, flags, streamId });
-  payload.copy(frame, FRAME_HEAD_SIZE);
-  return frame;
-}
-
-/** A SETTINGS frame with these settings. */
-export function settingsFrame(settings: Readonly<Record<number, number>>): Buffer {
-  const entries = Object.entries(settings);
-  const payload = Buffer.alloc(SETTING_SIZE * entries.length);
-  for (const [index, [id, value]] of entries.entries()) {
-    payload.writeUInt16BE(Number(id), index * SETTING_SIZE);
-    payload.writeUInt32BE(value, index * SETTING_SIZE + 2);
-  }
-  return frameOf(FRAME.settings, 0, 0, payload);
-}
-
-const SETTING_SIZE = 6;
+import { FLAG, FRAME, FRAME_HEAD_SIZE, FRAME_PAYLOAD_SIZE_MAX, SETTING_SIZE } from "../../src/wire/http2/frame.ts";
 
 /** Calls `visit` for each setting of a SETTINGS payload. */
 export function forEachSetting(payload: Buffer, visit: (id: number, value: number) => void): void {

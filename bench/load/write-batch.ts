@@ -3,8 +3,8 @@
  * which goes to the socket when the turn is over or the buffer is full. Buffers are used again once they have left.
  */
 import type { Socket } from "node:net";
+import { FRAME, FRAME_HEAD_SIZE, writeFrameHead } from "../../src/wire/http2/frame.ts";
 import type { ScriptMessage } from "./exchange-script.ts";
-import { FRAME, FRAME_HEAD_SIZE, writeFrameHead } from "./http2-frames.ts";
 import { SERIAL_SIZE, writeSerialDigits } from "./prompts.ts";
 
 /** Many times the largest frame. */
@@ -28,7 +28,7 @@ export class WriteBatch {
 
   frame(type: number, flags: number, streamId: number, payload: Buffer): void {
     const at = this.#claim(FRAME_HEAD_SIZE + payload.length);
-    writeFrameHead(this.#out, at, { size: payload.length, type, flags, streamId });
+    writeFrameHead(this.#out, at, payload.length, type, flags, streamId);
     payload.copy(this.#out, at + FRAME_HEAD_SIZE);
   }
 
@@ -39,7 +39,7 @@ export class WriteBatch {
     { start, size, serial }: { readonly start: number; readonly size: number; readonly serial: number },
   ): void {
     const at = this.#claim(FRAME_HEAD_SIZE + size);
-    writeFrameHead(this.#out, at, { size, type: FRAME.data, flags: 0, streamId });
+    writeFrameHead(this.#out, at, size, FRAME.data, 0, streamId);
     const end = start + size;
     const payloadAt = at + FRAME_HEAD_SIZE;
     bytes.copy(this.#out, payloadAt, start, end);

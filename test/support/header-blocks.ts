@@ -1,7 +1,7 @@
 /** Header blocks for tests: what Node's own HTTP/2 (nghttp2) encodes and decodes on one connection over loopback. */
 import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { FLAG, FRAME, FRAME_HEAD_SIZE, frameOf, SETTING, settingsFrame } from "../../bench/load/http2-frames.ts";
+import { FLAG, FRAME, FRAME_HEAD_SIZE, frame, SETTING, settingsFrame } from "../../src/wire/http2/frame.ts";
 import { type HeaderVisitor, type HpackDecoder, HpackError } from "../../src/wire/http2/hpack-decoder.ts";
 
 export type Field = readonly [name: string, value: string];
@@ -28,14 +28,14 @@ export interface NodeExchange {
 export async function exchangeWithNode({ requests, tableSizeMax, answer }: NodeExchangeOptions): Promise<NodeExchange> {
   const blocks: Buffer[] = [];
   const server = createServer((socket) => {
-    socket.write(settingsFrame({ [SETTING.headerTableSize]: tableSizeMax }));
+    socket.write(settingsFrame(new Map([[SETTING.headerTableSize, tableSizeMax]])));
     readFrames(socket, (type, flags, streamId, payload) => {
-      if (type === FRAME.settings && (flags & FLAG.ack) === 0) socket.write(frameOf(FRAME.settings, FLAG.ack, 0, NONE));
+      if (type === FRAME.settings && (flags & FLAG.ack) === 0) socket.write(frame(FRAME.settings, FLAG.ack, 0, NONE));
       if (type !== FRAME.headers) return;
       if ((flags & FLAG.endHeaders) === 0) throw new Error("a block of several frames is not expected here");
       const answerBlock = answer(blocks.length);
       blocks.push(withoutPriority(flags, payload));
-      socket.write(frameOf(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId, answerBlock));
+      socket.write(frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId, answerBlock));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

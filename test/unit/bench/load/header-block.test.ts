@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import { headerBlocks } from "../../../../bench/load/header-block.ts";
-import { FLAG, FRAME, frameOf, settingsFrame } from "../../../../bench/load/http2-frames.ts";
+import { FLAG, FRAME, frame, settingsFrame } from "../../../../src/wire/http2/frame.ts";
 
 /** The headers that Node's HTTP/2 decodes from these blocks, each of a stream of one connection. */
 async function decode(blocks: readonly Buffer[]): Promise<IncomingHttpHeaders[]> {
@@ -20,9 +20,9 @@ async function decode(blocks: readonly Buffer[]): Promise<IncomingHttpHeaders[]>
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => undefined);
   socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-  socket.write(settingsFrame({}));
+  socket.write(settingsFrame(new Map()));
   for (const [index, block] of blocks.entries()) {
-    socket.write(frameOf(FRAME.headers, FLAG.endHeaders, 2 * index + 1, block));
+    socket.write(frame(FRAME.headers, FLAG.endHeaders, 2 * index + 1, block));
   }
   await all;
   socket.destroy();

@@ -1,13 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  FLAG,
-  FRAME,
-  FrameReader,
-  forEachSetting,
-  frameOf,
-  SETTING,
-  settingsFrame,
-} from "../../../../bench/load/http2-frames.ts";
+import { FrameReader, forEachSetting } from "../../../../bench/load/http2-frames.ts";
+import { FLAG, FRAME, frame, SETTING, settingsFrame } from "../../../../src/wire/http2/frame.ts";
 
 /** What a reader hears, DATA of one frame joined. */
 function read(stream: Buffer, cuts: readonly number[] = []): string[] {
@@ -34,15 +27,15 @@ function read(stream: Buffer, cuts: readonly number[] = []): string[] {
 }
 
 const STREAM = Buffer.concat([
-  settingsFrame({}),
-  frameOf(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)),
-  frameOf(FRAME.headers, FLAG.endHeaders, 1, Buffer.from("00ff", "hex")),
-  frameOf(FRAME.data, 0, 1, Buffer.from("first")),
-  frameOf(FRAME.windowUpdate, 0, 1, Buffer.from("00008000", "hex")),
-  frameOf(FRAME.data, FLAG.endStream, 3, Buffer.from("other")),
-  frameOf(FRAME.data, FLAG.endStream, 5, Buffer.alloc(0)),
-  frameOf(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 1, Buffer.from("aa", "hex")),
-  frameOf(FRAME.ping, 0, 0, Buffer.from("0102030405060708", "hex")),
+  settingsFrame(new Map()),
+  frame(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)),
+  frame(FRAME.headers, FLAG.endHeaders, 1, Buffer.from("00ff", "hex")),
+  frame(FRAME.data, 0, 1, Buffer.from("first")),
+  frame(FRAME.windowUpdate, 0, 1, Buffer.from("00008000", "hex")),
+  frame(FRAME.data, FLAG.endStream, 3, Buffer.from("other")),
+  frame(FRAME.data, FLAG.endStream, 5, Buffer.alloc(0)),
+  frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 1, Buffer.from("aa", "hex")),
+  frame(FRAME.ping, 0, 0, Buffer.from("0102030405060708", "hex")),
 ]);
 
 const HEARD = [
@@ -73,14 +66,19 @@ describe("a frame reader", () => {
   });
 
   it("refuses frames larger than it allows, and padding", () => {
-    expect(() => read(frameOf(FRAME.data, 0, 1, Buffer.alloc(16_385)))).toThrow("16385 bytes");
-    expect(() => read(frameOf(FRAME.data, FLAG.padded, 1, Buffer.alloc(3)))).toThrow("padded");
+    expect(() => read(frame(FRAME.data, 0, 1, Buffer.alloc(16_385)))).toThrow("16385 bytes");
+    expect(() => read(frame(FRAME.data, FLAG.padded, 1, Buffer.alloc(3)))).toThrow("padded");
   });
 });
 
 it("settings are read as they were written", () => {
   const seen: number[][] = [];
-  const frame = settingsFrame({ [SETTING.initialWindowSize]: 2 ** 31 - 1, [SETTING.maxFrameSize]: 16_384 });
+  const frame = settingsFrame(
+    new Map([
+      [SETTING.initialWindowSize, 2 ** 31 - 1],
+      [SETTING.maxFrameSize, 16_384],
+    ]),
+  );
   forEachSetting(frame.subarray(9), (id, value) => seen.push([id, value]));
   expect(seen).toEqual([
     [4, 2 ** 31 - 1],
