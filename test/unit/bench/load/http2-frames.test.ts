@@ -73,13 +73,13 @@ describe("a frame reader", () => {
 
 it("settings are read as they were written", () => {
   const seen: number[][] = [];
-  const frame = settingsFrame(
+  const settings = settingsFrame(
     new Map([
       [SETTING.initialWindowSize, 2 ** 31 - 1],
       [SETTING.maxFrameSize, 16_384],
     ]),
   );
-  forEachSetting(frame.subarray(9), (id, value) => seen.push([id, value]));
+  forEachSetting(settings.subarray(9), (id, value) => seen.push([id, value]));
   expect(seen).toEqual([
     [4, 2 ** 31 - 1],
     [5, 16_384],
