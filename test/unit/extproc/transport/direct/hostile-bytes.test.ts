@@ -59,7 +59,8 @@ it(`${CONVERSATIONS} hostile conversations harm neither the server nor another c
   expect(bed.failures.length).toBeGreaterThan(CONVERSATIONS / 4);
   expect(bed.failures.length).toBeLessThan(CONVERSATIONS);
   expect(new Set(bed.failures.map((reason) => reason.replaceAll(/\d+/g, "N"))).size).toBeGreaterThan(20);
-  expect(sizeOfLive() - sizeEarly).toBeLessThan(GROWTH_MAX);
+  // Sockets of clients that do not read are closed, and buffers swept, some time later.
+  await until("memory is given back", () => sizeOfLive() - sizeEarly < GROWTH_MAX);
 }, 60_000);
 
 /** Bytes that are still referred to. */
