@@ -33,7 +33,7 @@ import { Sender } from "./sender.ts";
 import { ownSettings, readStreamWindow } from "./settings.ts";
 import { DirectStream, type StreamOwner } from "./stream.ts";
 
-/** Bytes that are worked on between two looks at the clock: a dozen requests' headers take 0.1 ms to 0.2 ms. */
+/** Bytes that are worked on between two looks at the clock: a dozen requests' headers. */
 const READ_SIZE = 8_192;
 
 export class Connection implements StreamOwner {

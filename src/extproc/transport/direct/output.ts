@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 
 /** Of one buffer. Holds several frames of the largest size, and stays in a core's cache. */
 export const OUT_BUFFER_SIZE: number = 64 * 1024;
-/** Bytes in the socket beyond which DATA waits in its streams. Keeps a core busy for about a millisecond. */
+/** Bytes in the socket beyond which DATA waits in its streams. */
 export const CONGESTED_SIZE: number = 1024 * 1024;
 /** Bytes in the socket beyond which its peer is given up: DATA stops before, so these are answers to control frames. */
 export const OUT_SIZE_MAX: number = 16 * 1024 * 1024;
