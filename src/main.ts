@@ -15,6 +15,7 @@ import { type PickerFlags, parsePickerFlags, SHARDS_AUTOMATIC } from "./flags.ts
 import { certificateNames } from "./platform/certificate-names.ts";
 import { EXIT_CODES, type ExitReason } from "./platform/exit-codes.ts";
 import { endOnSignal } from "./platform/signals.ts";
+import { tuneV8 } from "./platform/v8-settings.ts";
 import type { SecureServing } from "./shards/serving-certificate.ts";
 import { LogLosses } from "./telemetry/log-losses.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -22,6 +23,7 @@ import { readTracingSettings } from "./telemetry/tracing/settings.ts";
 import { layout } from "./wasm/layout.ts";
 
 async function main(args: readonly string[]): Promise<void> {
+  tuneV8();
   if (args[0] === "config") {
     const { runConfigCommand } = await import("./config-command.ts");
     process.exitCode = await runConfigCommand(args.slice(1));

@@ -75,7 +75,7 @@ export async function runDay(options: DayOptions): Promise<DayResult> {
       const sinceWallMs = clock.wallMs();
       const dueCount = Math.round((exchangeCount * sample) / options.sampleCount);
       while ((await generator.endedCount()) < dueCount) await sleep(clock, POLL_MS);
-      samples.push(await samplePicker({ ...picker, insideFolder: options.insideFolder }, sinceWallMs));
+      samples.push(await samplePicker({ ...picker, insideFolder: options.insideFolder }, sinceWallMs, clock));
       options.onProgress(`${dueCount} exchanges: ${samples.at(-1)?.["resident memory (MB)"]} MB`);
     }
     load = await generator.stopMeasuring();

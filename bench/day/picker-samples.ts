@@ -1,5 +1,6 @@
 /** What a picker holds at one moment, from outside and inside: memory, heaps, open files, its tables by its metrics. */
 import { readdirSync } from "node:fs";
+import type { Clock } from "../../src/base/clock.ts";
 import { type InsideLine, readInsideWatch } from "../load/inside-watch.ts";
 import { readProcessUsage } from "../load/process-usage.ts";
 
@@ -35,11 +36,11 @@ export interface SampledPicker {
 }
 
 /** Heaps are as small as they were since `sinceWallMs`, that is after a collection. */
-export async function samplePicker(picker: SampledPicker, sinceWallMs: number): Promise<PickerSample> {
+export async function samplePicker(picker: SampledPicker, sinceWallMs: number, clock: Clock): Promise<PickerSample> {
   // Before the page, which takes tens of megabytes for a moment.
   const memoryBytes = readProcessUsage(picker.pid).memoryBytes;
   const page = await metricsPage(picker.metricsPort);
-  const lines = readInsideWatch(picker.insideFolder).filter(({ wallMs }) => wallMs >= sinceWallMs);
+  const lines = await linesSince(picker.insideFolder, sinceWallMs, clock);
   const least = (role: InsideLine["role"], read: (line: InsideLine) => number): number =>
     megabytes(Math.min(...lines.filter((line) => line.role === role).map(read)));
   return {
@@ -53,6 +54,21 @@ export async function samplePicker(picker: SampledPicker, sinceWallMs: number): 
     threads: readdirSync(`/proc/${picker.pid}/task`).length,
   };
 }
+
+/** Waits for a line of each thread that is watched: where little is between two samples, it may not be written yet. */
+async function linesSince(folder: string, sinceWallMs: number, clock: Clock): Promise<InsideLine[]> {
+  const endMs = clock.nowMs() + LINES_MS_MAX;
+  while (clock.nowMs() < endMs) {
+    const lines = readInsideWatch(folder).filter(({ wallMs }) => wallMs >= sinceWallMs);
+    if (WATCHED.every((role) => lines.some((line) => line.role === role))) return lines;
+    await new Promise<void>((resolve) => void clock.setTimeout(resolve, LINES_POLL_MS));
+  }
+  throw new Error(`the threads of the picker have not written of themselves into ${folder} for ${LINES_MS_MAX} ms`);
+}
+
+const WATCHED: readonly InsideLine["role"][] = ["shard", "control"];
+const LINES_MS_MAX = 20_000;
+const LINES_POLL_MS = 20;
 
 export interface MetricsPage {
   readonly lineCount: number;

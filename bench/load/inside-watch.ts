@@ -3,10 +3,11 @@
  * appends a line per tenth of a second to a file of its own thread: what the thread's heap holds, and the longest turn
  * of its event loop. `readInsideWatch` reads the lines; which thread is a shard shows in that it listens.
  */
-import { appendFileSync, closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { isMainThread, threadId } from "node:worker_threads";
 import { systemClock } from "../../src/base/clock.ts";
+import { threadCpuClock } from "./thread-cpu-clock.ts";
 
 export interface InsideLine {
   readonly role: "control" | "shard" | "other";
@@ -21,11 +22,11 @@ export interface InsideLine {
 }
 
 const PERIOD_MS = 100;
-/** The argument of Node that loads this file into a program, whose threads then write into the folder. */
+/** The arguments of Node that load this file into a program, whose threads then write into the folder. */
 export function insideWatchArguments(folder: string): string[] {
   const url = new URL(import.meta.url);
   url.searchParams.set("folder", folder);
-  return ["--import", url.href];
+  return ["--import", url.href, "--disable-warning=ExperimentalWarning"];
 }
 
 /** What the threads have written so far, thread by thread, oldest line first. */
@@ -65,11 +66,7 @@ interface LoopWatch {
 
 /** Looks once per turn of the loop, and at no other time: an immediate that is not waited for runs when others do. */
 function watchLoop(): LoopWatch {
-  const schedule = openSync("/proc/thread-self/schedstat", "r");
-  const text = Buffer.alloc(SCHEDULE_SIZE_MAX);
-  /** CPU time of this thread in nanoseconds: the first number (Documentation/scheduler/sched-stats, Linux). */
-  const cpuMs = (): number =>
-    Number.parseInt(text.toString("latin1", 0, readSync(schedule, text, 0, SCHEDULE_SIZE_MAX, 0)), 10) / 1e6;
+  const cpuMs = threadCpuClock();
   const activeMs = (): number => performance.eventLoopUtilization().active;
   let [seenMs, seenCpuMs] = [activeMs(), cpuMs()];
   let longest = { turnMsMax: 0, workMsMax: 0 };
@@ -91,12 +88,9 @@ function watchLoop(): LoopWatch {
     },
     end() {
       isOver = true;
-      closeSync(schedule);
     },
   };
 }
-
-const SCHEDULE_SIZE_MAX = 128;
 
 function roleOfThread(): InsideLine["role"] {
   return process.getActiveResourcesInfo().some((name) => name.startsWith("TCPServer")) ? "shard" : "other";
