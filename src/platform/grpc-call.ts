@@ -46,7 +46,7 @@ export type CloseReason = "ended" | "cancelled";
 
 /** What a method hears of its call. */
 export interface GrpcHandler {
-  /** A whole message. It lies in a larger buffer, which is kept in memory with it: what is kept is to be copied. */
+  /** A whole message. Its bytes are valid during the call only. */
   onMessage(message: Buffer): void;
   /**
    * The next bytes of a large message, of which `left` more come; the first piece of a message comes after the last one

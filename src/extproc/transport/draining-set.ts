@@ -1,18 +1,19 @@
-/** The open things of a kind, streams or connections, and a wait until the last one is gone. */
+/** The open connections, or other things that live long, and a wait until the last one is gone. */
 import type { Clock } from "../../base/clock.ts";
+import { OpenCount } from "./open-count.ts";
 
 export class DrainingSet<Item> {
   readonly #items = new Set<Item>();
-  readonly #waiting = new Set<() => void>();
+  readonly #count = new OpenCount();
 
   add(item: Item): void {
+    if (this.#items.has(item)) return;
     this.#items.add(item);
+    this.#count.add();
   }
 
   delete(item: Item): void {
-    this.#items.delete(item);
-    if (this.#items.size > 0) return;
-    for (const resolve of this.#waiting) resolve();
+    if (this.#items.delete(item)) this.#count.remove();
   }
 
   [Symbol.iterator](): Iterator<Item> {
@@ -21,16 +22,6 @@ export class DrainingSet<Item> {
 
   /** Resolves when the set is empty, or after `timeoutMs`. */
   async untilEmpty(clock: Clock, timeoutMs: number): Promise<void> {
-    if (this.#items.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimeout(done, timeoutMs);
-      const waiting = this.#waiting;
-      function done(): void {
-        timer.cancel();
-        waiting.delete(done);
-        resolve();
-      }
-      waiting.add(done);
-    });
+    await this.#count.untilNone(clock, timeoutMs);
   }
 }

@@ -9,7 +9,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { GrpcRoutes } from "../../platform/grpc-call.ts";
-import { type GrpcJsCall, grpcJsService } from "../../platform/grpc-js-service.ts";
+import { grpcJsService } from "../../platform/grpc-js-service.ts";
 import type { KeyPair } from "../../platform/tls.ts";
 import {
   announceEnd,
@@ -21,6 +21,7 @@ import {
 import { connectionToShed } from "./connection-to-shed.ts";
 import { DrainingSet } from "./draining-set.ts";
 import { type ListenerOptions, listen } from "./listener.ts";
+import { OpenCount } from "./open-count.ts";
 import { type PlainConnection, PlainSide } from "./plain-side.ts";
 import { quietResets } from "./quiet-resets.ts";
 import type { Transport, TransportLoad } from "./transport.ts";
@@ -50,8 +51,9 @@ const FLUSH_BESIDE_CUT_MS_MAX = 500;
 /** Listens. Rejects with the system's error when the port cannot be had. */
 export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
   const { keepAliveMs = KEEP_ALIVE_MS } = options;
-  /** Streams; while draining also connections on which more of them may be on their way. */
-  const openStreams = new DrainingSet<GrpcJsCall | Connection>();
+  const streams = new OpenCount();
+  /** While draining: on these more streams may be on their way. */
+  const unheard = new DrainingSet<Connection>();
   const grpcServer = new Server({
     // Streams pause one by one when their proxy does not read; a limit for all streams of a connection would end them
     // all.
@@ -62,8 +64,8 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     "grpc.keepalive_timeout_ms": Math.min(keepAliveMs, KEEP_ALIVE_ANSWER_MS_MAX),
   });
   const { definition, implementation } = grpcJsService(options.routes, {
-    onOpened: (call) => openStreams.add(call),
-    onOver: (call) => openStreams.delete(call),
+    onOpened: () => streams.add(),
+    onOver: () => streams.remove(),
   });
   grpcServer.addService(definition, implementation);
   // TLS, where there is any, ends below gRPC.
@@ -101,11 +103,13 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
     for (const connection of connections) {
       // One on which nobody ever spoke would not end.
       if (connection.socket.bytesRead === 0) connection.socket.destroy();
-      openStreams.add(connection);
-      announceEnd(connection, () => openStreams.delete(connection));
+      unheard.add(connection);
+      announceEnd(connection, () => unheard.delete(connection));
     }
-    await openStreams.untilEmpty(options.clock, graceMs);
-    const cutCount = [...openStreams].filter((item) => !("session" in item)).length;
+    const endMs = options.clock.nowMs() + graceMs;
+    await unheard.untilEmpty(options.clock, graceMs);
+    await streams.untilNone(options.clock, Math.max(0, endMs - options.clock.nowMs()));
+    const cutCount = streams.open;
     // A stream is over when its last message is written. The bytes leave later.
     for (const { session } of connections) session.close();
     await connections.untilEmpty(options.clock, cutCount === 0 ? FLUSH_MS_MAX : FLUSH_BESIDE_CUT_MS_MAX);
@@ -113,10 +117,7 @@ export async function listenGrpcJs(options: ListenOptions): Promise<Transport> {
   };
   const replaceCertificate = (keyPair: KeyPair): void => listener.replaceCertificate(keyPair);
   const taking = (): ServedConnection[] => [...connections].filter(({ takesStreams }) => takesStreams);
-  const load = (): TransportLoad => {
-    const streams = [...connections].reduce((sum, { openStreamCount }) => sum + openStreamCount, 0);
-    return { connections: taking().length, streams };
-  };
+  const load = (): TransportLoad => ({ connections: taking().length, streams: streams.open });
   const shedConnection = (share: number): boolean => {
     const shed = connectionToShed(taking(), share);
     if (shed !== undefined) replaceConnection(shed);

@@ -5,7 +5,7 @@ import type { GrpcRoutes } from "../../../platform/grpc-call.ts";
 import type { SlabPool } from "../../slab-pool.ts";
 import type { FairTurns } from "./fair-turns.ts";
 import type { OutBufferPool } from "./output.ts";
-import type { DirectStream } from "./stream.ts";
+import type { ReadBuffer } from "./socket-reads.ts";
 
 export interface ConnectionOptions {
   readonly socket: Socket;
@@ -19,10 +19,11 @@ export interface ConnectionOptions {
   readonly keepAliveMs: number;
   readonly clock: Clock;
   readonly turns: FairTurns;
+  readonly readBuffer: ReadBuffer;
   readonly buffers: OutBufferPool;
   readonly slabs: SlabPool;
-  readonly onStreamOpened: (stream: DirectStream) => void;
-  readonly onStreamClosed: (stream: DirectStream) => void;
+  readonly onStreamOpened: () => void;
+  readonly onStreamClosed: () => void;
   /** The connection is given up for what its client sent. */
   readonly onFailed: (reason: string) => void;
 }

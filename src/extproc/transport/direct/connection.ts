@@ -32,6 +32,7 @@ import { RequestHead, timeoutMs } from "./request-head.ts";
 import { Sender } from "./sender.ts";
 import { ownSettings, readStreamWindow } from "./settings.ts";
 import { DirectStream, type StreamOwner } from "./stream.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** Bytes that are worked on between two looks at the clock: a dozen requests' headers. */
 const READ_SIZE = 8_192;
@@ -47,7 +48,7 @@ export class Connection implements StreamOwner {
   readonly #reader: FrameReader;
   readonly #head = new RequestHead();
   readonly #headers = new HeaderBlocks(this.#head, (...block) => this.#onHeaders(...block));
-  readonly #streams = new Map<number, DirectStream>();
+  #streams = new StreamTable();
   readonly #halfCloses = new HalfCloses();
   #lastStreamId = 0;
   /** Lower once the client knows the settings: the streams of a burst that it began before are served. */
@@ -60,7 +61,7 @@ export class Connection implements StreamOwner {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { socket, clock, keepAliveMs, turns, messageSendSizeMax } = options;
+    const { socket, clock, keepAliveMs, turns, readBuffer, messageSendSizeMax } = options;
     this.#socket = socket;
     this.#output = new Output(socket, options.buffers);
     this.#sender = new Sender({
@@ -87,6 +88,7 @@ export class Connection implements StreamOwner {
     });
     this.#intake = new Intake({
       socket,
+      readBuffer,
       turns,
       onBytes: (bytes, start) => this.#read(bytes, start),
       onFault: (fault) => this.#fail(fault),
@@ -156,8 +158,8 @@ export class Connection implements StreamOwner {
     if (this.#streams.has(stream.id)) this.#sender.finish(stream);
   }
 
-  onClosedAbove(stream: DirectStream): void {
-    this.#options.onStreamClosed(stream);
+  onClosedAbove(): void {
+    this.#options.onStreamClosed();
   }
 
   #greet(): void {
@@ -216,11 +218,11 @@ export class Connection implements StreamOwner {
     this.#isClosed = true;
     this.#keepAlive.close();
     this.#intake.close();
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.all()) {
       this.#sender.forget(stream);
       stream.onClose("cancelled");
     }
-    this.#streams.clear();
+    this.#streams = new StreamTable();
     this.#hear();
   }
 
@@ -263,8 +265,8 @@ export class Connection implements StreamOwner {
       messageSizeMax: this.#options.messageSizeMax,
       slabs: this.#options.slabs,
     });
-    this.#streams.set(streamId, stream);
-    this.#options.onStreamOpened(stream);
+    this.#streams.add(stream);
+    this.#options.onStreamOpened();
     const limitMs = timeoutMs(this.#head.timeout);
     if (limitMs !== undefined) stream.limit(this.#options.clock, limitMs);
     if (endsStream) this.#onRemoteEnd(stream);
@@ -322,7 +324,7 @@ export class Connection implements StreamOwner {
       return;
     }
     const streamWindow = readStreamWindow(payload);
-    if (streamWindow !== undefined) this.#sender.setStreamWindow(streamWindow, this.#streams.values());
+    if (streamWindow !== undefined) this.#sender.setStreamWindow(streamWindow, this.#streams.all());
     this.#output.write(SETTINGS_ACK);
   }
 

@@ -13,11 +13,12 @@ import { SlabPool } from "../../slab-pool.ts";
 import { connectionToShed } from "../connection-to-shed.ts";
 import { DrainingSet } from "../draining-set.ts";
 import { type ListenerOptions, listen } from "../listener.ts";
+import { OpenCount } from "../open-count.ts";
 import type { Transport, TransportLoad } from "../transport.ts";
 import { Connection } from "./connection.ts";
 import { FairTurns } from "./fair-turns.ts";
 import { OutBufferPool } from "./output.ts";
-import type { DirectStream } from "./stream.ts";
+import { ReadBuffer } from "./socket-reads.ts";
 
 export interface DirectOptions extends Omit<ListenerOptions, "onConnection"> {
   /** What is served. */
@@ -51,10 +52,12 @@ const CONCURRENT_STREAMS_MAX = 1_024;
 export async function listenDirect(options: DirectOptions): Promise<Transport> {
   const { clock, slabs = new SlabPool({ slabsMax: 0, onExhausted: () => undefined }) } = options;
   const turns = new FairTurns(clock, (task) => void setImmediate(task));
+  const readBuffer = new ReadBuffer();
   const buffers = new OutBufferPool();
   const connections = new DrainingSet<Connection>();
-  /** Streams; while draining also connections on which more of them may be on their way. */
-  const openStreams = new DrainingSet<DirectStream | Connection>();
+  const streams = new OpenCount();
+  /** While draining: on these more streams may be on their way. */
+  const unheard = new DrainingSet<Connection>();
   let isDraining = false;
   const listener = await listen({
     ...options,
@@ -70,10 +73,11 @@ export async function listenDirect(options: DirectOptions): Promise<Transport> {
         keepAliveMs: options.keepAliveMs ?? KEEP_ALIVE_MS,
         clock,
         turns,
+        readBuffer,
         buffers,
         slabs,
-        onStreamOpened: (stream) => openStreams.add(stream),
-        onStreamClosed: (stream) => openStreams.delete(stream),
+        onStreamOpened: () => streams.add(),
+        onStreamClosed: () => streams.remove(),
         onFailed: (reason) => options.onConnectionFailed?.(reason),
       });
       connections.add(connection);
@@ -92,21 +96,20 @@ export async function listenDirect(options: DirectOptions): Promise<Transport> {
     for (const connection of connections) {
       // One on which nobody ever spoke would not end.
       if (connection.isSilent) connection.destroy();
-      openStreams.add(connection);
-      connection.goAway(() => openStreams.delete(connection));
+      unheard.add(connection);
+      connection.goAway(() => unheard.delete(connection));
     }
-    await openStreams.untilEmpty(clock, graceMs);
-    const cutCount = [...openStreams].filter((item) => !(item instanceof Connection)).length;
+    const endMs = clock.nowMs() + graceMs;
+    await unheard.untilEmpty(clock, graceMs);
+    await streams.untilNone(clock, Math.max(0, endMs - clock.nowMs()));
+    const cutCount = streams.open;
     // A stream is over when its last message is written. The bytes leave later.
     for (const connection of connections) connection.finishStreams();
     await connections.untilEmpty(clock, cutCount === 0 ? FLUSH_MS_MAX : FLUSH_BESIDE_CUT_MS_MAX);
     return cutCount;
   };
   const taking = (): Connection[] => [...connections].filter(({ isLeaving }) => !isLeaving);
-  const load = (): TransportLoad => {
-    const streams = [...connections].reduce((sum, { openStreamCount }) => sum + openStreamCount, 0);
-    return { connections: taking().length, streams };
-  };
+  const load = (): TransportLoad => ({ connections: taking().length, streams: streams.open });
   const shedConnection = (share: number): boolean => {
     const shed = connectionToShed(taking(), share);
     shed?.goAway();

@@ -7,13 +7,15 @@ import { CLIENT_PREFACE, ERROR_CODE } from "../../../wire/http2/frame.ts";
 import type { Backlog, FairTurns } from "./fair-turns.ts";
 import { foreignProtocol } from "./preface.ts";
 import { ConnectionError } from "./protocol-error.ts";
+import type { ReadBuffer } from "./socket-reads.ts";
 
 export interface IntakeOptions {
   readonly socket: Socket;
+  readonly readBuffer: ReadBuffer;
   readonly turns: FairTurns;
   /**
    * Takes of what is behind the preface some bytes from `start` on, so many that they are quickly done with. Returns
-   * where it stopped. May throw a ConnectionError.
+   * where it stopped. The bytes are valid during the call only. May throw a ConnectionError.
    */
   readonly onBytes: (bytes: Buffer, start: number) => number;
   /** What came is not allowed; nothing more is taken in. */
@@ -31,7 +33,7 @@ export class Intake implements Backlog {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    options.socket.on("data", (bytes: Buffer) => this.#take(bytes));
+    options.readBuffer.read(options.socket, (bytes) => this.#take(bytes));
   }
 
   /** Nothing has come. */
@@ -54,16 +56,20 @@ export class Intake implements Backlog {
     return true;
   }
 
-  #take(bytes: Buffer): void {
-    if (this.#isClosed) return;
-    const { socket, turns } = this.#options;
-    this.#backlog.push(bytes);
-    // What waits is in the turns already.
-    if (this.#backlog.length > 1) return;
+  /** Returns whether to read on. What there is no time for now waits as a copy. */
+  #take(bytes: Buffer): boolean {
+    if (this.#isClosed) return true;
+    const { turns } = this.#options;
+    const isFirst = this.#backlog.length === 0;
+    this.#backlog.push(isFirst ? bytes : Buffer.from(bytes));
+    // What waits is in the turns already: TLS gives what it has decrypted, whether it is read or not.
+    if (!isFirst) return false;
     while (this.#backlog.length > 0 && turns.hasTime) this.#goOn();
-    if (this.#backlog.length === 0) return;
+    if (this.#backlog.length === 0) return true;
+    this.#backlog[0] = Buffer.from(bytes.subarray(this.#done));
+    this.#done = 0;
     turns.later(this);
-    socket.pause();
+    return false;
   }
 
   /** Takes the next bytes of the backlog. */

@@ -40,10 +40,10 @@ export class Sender {
   readonly #options: SenderOptions;
   readonly #output: Output;
   readonly #cursor = new MessageCursor();
-  /** Streams with bytes that wait, in the order in which they go on. */
-  readonly #waiting = new Set<DirectStream>();
-  /** Streams whose handlers have more to send. */
-  readonly #wanting = new Set<DirectStream>();
+  /** Streams with bytes that wait, in the order in which they go on. Lists, not sets: see StreamTable. */
+  #waiting: DirectStream[] = [];
+  /** Streams whose handlers have more to send, which the socket does not take now. */
+  #held: DirectStream[] = [];
   /** The last streams that were reset here. */
   readonly #resets = new Set<number>();
   /** Bytes that the client takes on all streams together. */
@@ -76,13 +76,13 @@ export class Sender {
     }
     if (!this.#output.isCongested && stream.waiting.size === 0) this.#sendNow(stream);
     if (cursor.left === 0) return;
+    if (stream.waiting.size === 0) this.#waiting.push(stream);
     stream.waiting.append(cursor);
-    this.#waiting.add(stream);
   }
 
   /** `onReady` follows once nothing waits on the stream. */
   requestReady(stream: DirectStream): void {
-    this.#wanting.add(stream);
+    stream.wantsMore = true;
     this.#tellReady(stream);
   }
 
@@ -107,8 +107,9 @@ export class Sender {
 
   /** Sends nothing more of it. */
   forget(stream: DirectStream): void {
-    this.#waiting.delete(stream);
-    this.#wanting.delete(stream);
+    stream.wantsMore = false;
+    if (stream.waiting.size === 0) return;
+    this.#waiting.splice(this.#waiting.indexOf(stream), 1);
     stream.waiting.drop();
   }
 
@@ -140,22 +141,36 @@ export class Sender {
 
   /** Sends of what waits as much as is taken. */
   resume(): void {
-    // A stream that goes on may stand behind the others again.
-    for (const stream of [...this.#waiting]) {
-      if (this.#window <= 0 || this.#output.isCongested) return;
-      this.#waiting.delete(stream);
-      this.#waiting.add(stream);
-      this.#goOn(stream);
-    }
-    for (const stream of this.#wanting) this.#tellReady(stream);
+    const waiting = this.#waiting;
+    const isTaken = (): boolean => this.#window > 0 && !this.#output.isCongested;
+    let count = 0;
+    for (; count < waiting.length && isTaken(); count++) this.#sendWaiting(waiting[count] as DirectStream);
+    // A stream that went on and still waits stands behind the others now.
+    const [gone, others] = [waiting.slice(0, count), waiting.slice(count)];
+    this.#waiting = [...others, ...gone.filter((stream) => stream.waiting.size > 0)];
+    for (const stream of gone) if (stream.waiting.size === 0) this.#catchUp(stream);
+    if (this.#output.isCongested) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const stream of held) this.#tellReady(stream);
   }
 
+  /** A stream that is over, or whose handler was told, wants nothing. While bytes wait, their end asks again. */
   #tellReady(stream: DirectStream): void {
-    if (stream.waiting.size > 0 || this.#output.isCongested || !this.#wanting.delete(stream)) return;
+    if (!stream.wantsMore || stream.waiting.size > 0) return;
+    if (this.#output.isCongested) return void this.#held.push(stream);
+    stream.wantsMore = false;
     this.#options.onReady(stream);
   }
 
   #goOn(stream: DirectStream): void {
+    this.#sendWaiting(stream);
+    if (stream.waiting.size > 0) return;
+    this.#waiting.splice(this.#waiting.indexOf(stream), 1);
+    this.#catchUp(stream);
+  }
+
+  #sendWaiting(stream: DirectStream): void {
     while (stream.waiting.size > 0 && !this.#output.isCongested) {
       stream.waiting.stand(this.#cursor);
       const before = this.#cursor.left;
@@ -164,8 +179,10 @@ export class Sender {
       if (sent === 0) return;
       stream.waiting.pass(sent);
     }
-    if (stream.waiting.size > 0) return;
-    this.#waiting.delete(stream);
+  }
+
+  /** Nothing waits on the stream any more. */
+  #catchUp(stream: DirectStream): void {
     this.finish(stream);
     this.#tellReady(stream);
     this.#options.onCaughtUp(stream);

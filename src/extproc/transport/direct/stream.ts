@@ -29,7 +29,7 @@ export interface StreamOwner {
   /** Sends the trailers once nothing waits before them. */
   finish(stream: DirectStream): void;
   /** The handler has heard its last. */
-  onClosedAbove(stream: DirectStream): void;
+  onClosedAbove(): void;
 }
 
 export class DirectStream implements GrpcCall, GrpcHandler, Backlog {
@@ -43,6 +43,8 @@ export class DirectStream implements GrpcCall, GrpcHandler, Backlog {
   uncredited = 0;
   /** What the client does not take yet. */
   readonly waiting: WaitingBytes;
+  /** The handler has more to send, and was not told yet that it may. */
+  wantsMore = false;
   /** The response's head was sent. */
   hasHead = false;
   /** The peer sends nothing more. */
@@ -126,7 +128,7 @@ export class DirectStream implements GrpcCall, GrpcHandler, Backlog {
     this.#isOpen = false;
     this.#deadline?.cancel();
     this.#handler.onClose(reason);
-    this.#owner.onClosedAbove(this);
+    this.#owner.onClosedAbove();
   }
 
   /** Ends the call with an error if it lasts longer, as the client asks. */
