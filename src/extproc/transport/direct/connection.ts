@@ -34,8 +34,8 @@ import { ownSettings, readStreamWindow } from "./settings.ts";
 import { DirectStream, type StreamOwner } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
-/** Bytes that are worked on between two looks at the clock: a dozen requests' headers. */
-const READ_SIZE = 8_192;
+/** Bytes that are worked on between two looks at the clock, or one frame: resets of 80 streams, headers of a few. */
+const READ_SIZE = 1_024;
 
 export class Connection implements StreamOwner {
   readonly #options: ConnectionOptions;

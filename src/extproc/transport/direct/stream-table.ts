@@ -71,5 +71,5 @@ export class StreamTable {
 }
 
 function emptySlots(count: number): (DirectStream | undefined)[] {
-  return Array.from({ length: count }, () => undefined);
+  return new Array<DirectStream | undefined>(count).fill(undefined);
 }
