@@ -4,6 +4,7 @@
  * disturbance the longest pick of the probes counts, and the longest turn of the server's event loop, seen from inside.
  */
 import type { Clock } from "../../src/base/clock.ts";
+import { messageOf } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { type ExchangeScript, makeScripts, scriptOptions } from "../load/exchange-script.ts";
 import { ExchangeSet } from "../load/exchange-set.ts";
@@ -32,6 +33,8 @@ export interface FairnessOptions {
   readonly probesPerSecond: number;
   /** Bytes of a probe's body. */
   readonly probeSize: number;
+  /** A disturbance that the server does not take to its end counts all the same, as what it is. */
+  readonly mayRefuse: boolean;
   readonly seed: number;
 }
 
@@ -43,13 +46,15 @@ export interface FairnessResult {
   /** Most CPU time that the serving thread spent in one turn. */
   readonly longestWorkMs: Span;
   readonly probeCount: number;
+  /** Why disturbances did not come to their end. */
+  readonly refusals: readonly string[];
 }
 
 const WARM_UP_COUNT = 2;
 /** Before and behind a disturbance, so that its whole effect is seen: more than the period of the inside watch. */
 const MARGIN_MS = 150;
 
-/** Rejects when an exchange of a disturbance fails. */
+/** Rejects when an exchange of a disturbance fails that the server must not refuse. */
 export async function measureFairness(options: FairnessOptions): Promise<FairnessResult[]> {
   const probes = new GeneratorThread(probeOptions(options));
   await probes.start();
@@ -82,7 +87,7 @@ type Longest = Pick<InsideLine, "turnMsMax" | "workMsMax">;
 let serial: number = 2 ** 32;
 
 async function measureOne(
-  { clock, server, insideFolder, servingRole, repeatCount, seed }: FairnessOptions,
+  { clock, server, insideFolder, servingRole, repeatCount, seed, mayRefuse }: FairnessOptions,
   { name, streamCount, bodySize }: Disturbance,
   probes: GeneratorThread,
 ): Promise<FairnessResult> {
@@ -90,6 +95,7 @@ async function measureOne(
   const scripts = makeScripts(scriptOptions({ bodySize, prefixGroupCount: 4 }), new Prng(seed).fork(name));
   const picks: number[] = [];
   const inside: Longest[] = [];
+  const refusals: string[] = [];
   let probeCount = 0;
   for (let turn = 0; turn < WARM_UP_COUNT + repeatCount; turn++) {
     const others = new ExchangeSet({ clock, target, connectionCount: 1 });
@@ -97,10 +103,15 @@ async function measureOne(
     await sleep(clock, MARGIN_MS);
     const startWallMs = clock.wallMs();
     await probes.startMeasuring();
-    for (let index = 0; index < streamCount; index++) {
-      await others.begin(scripts[index % scripts.length] as ExchangeScript, serial++, false);
+    try {
+      for (let index = 0; index < streamCount; index++) {
+        await others.begin(scripts[index % scripts.length] as ExchangeScript, serial++, false);
+      }
+      await others.untilOver();
+    } catch (error) {
+      if (!mayRefuse) throw error;
+      refusals.push(messageOf(error));
     }
-    await others.untilOver();
     await sleep(clock, MARGIN_MS);
     const measured = await probes.stopMeasuring();
     others.close();
@@ -116,6 +127,7 @@ async function measureOne(
     longestTurnMs: spanOf(inside.map(({ turnMsMax }) => turnMsMax)),
     longestWorkMs: spanOf(inside.map(({ workMsMax }) => workMsMax)),
     probeCount,
+    refusals,
   };
 }
 

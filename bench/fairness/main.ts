@@ -37,6 +37,7 @@ async function run(flags: FairnessFlags, onProgress: (text: string) => void): Pr
   const pinning = pinGenerator();
   const { endpointCount, repeatCount, probesPerSecond } = flags;
   const rows: ReportRow[] = [];
+  const refusals: string[] = [];
   const measure = async (isPicker: boolean): Promise<void> => {
     const folder = mkdtempSync(path.join(tmpdir(), "magpie-inside-"));
     const options = { pinning, nodeArguments: insideWatchArguments(folder) };
@@ -47,6 +48,7 @@ async function run(flags: FairnessFlags, onProgress: (text: string) => void): Pr
       onProgress(`${server.name}: each disturbance ${repeatCount} times`);
       const results = await resultsOf(server, folder, flags);
       rows.push(...results.map((result) => rowOf(server.name, result, isPicker)));
+      refusals.push(...results.flatMap((result) => refusalOf(server.name, result)));
     } finally {
       await server.end();
       rmSync(folder, { recursive: true, force: true });
@@ -59,6 +61,7 @@ async function run(flags: FairnessFlags, onProgress: (text: string) => void): Pr
   const notes = [
     "Longest pick: of the probes during one disturbance. Longest turn: of the serving thread's event loop meanwhile.",
     "Own work: the most CPU time that the thread itself spent in one turn, garbage collection included.",
+    ...refusals,
   ];
   return { about, rows, notes };
 }
@@ -74,8 +77,14 @@ async function resultsOf(
     { name: `${streamCount} streams at once`, streamCount, bodySize: PROBE_SIZE },
   ];
   const servingRole = server.name === "picker" ? "shard" : "control";
-  const common = { clock: systemClock, probeSize: PROBE_SIZE, repeatCount, probesPerSecond, seed };
+  const mayRefuse = server.name !== "picker";
+  const common = { clock: systemClock, probeSize: PROBE_SIZE, repeatCount, probesPerSecond, mayRefuse, seed };
   return await measureFairness({ ...common, server, insideFolder, servingRole, disturbances });
+}
+
+function refusalOf(server: string, { name, refusals }: FairnessResult): string[] {
+  const [first] = refusals;
+  return first === undefined ? [] : [`${server}, ${name}: not taken to the end, ${refusals.length} times: ${first}.`];
 }
 
 function rowOf(

@@ -1,6 +1,7 @@
 /**
  * Latency of picks where servers still have time: each server's saturation is found by closed loops, then all of them
- * are driven at the same rates in open loops, in turn, round by round. A rate is half of what one of them can do.
+ * are driven at the same rates in open loops, in turn, round by round. A rate is half of what one of them can do; where
+ * that is more than another one can, the other is left out.
  */
 import type { Clock } from "../../src/base/clock.ts";
 import type { LatencySummary } from "../load/latency-histogram.ts";
@@ -36,10 +37,12 @@ export interface LatencyResult {
 }
 
 const LOAD_FRACTION = 0.5;
+/** Of its saturation, the most at which a server is driven: beyond, latency is that of a pile of requests. */
+const LOAD_FRACTION_MAX = 0.9;
 /** Of which the first ones warm the server up; the last counts. */
 const SATURATION_TURNS = 3;
 
-/** Half of the saturation of each server gives a rate, and each server is driven at each rate. */
+/** Half of the saturation of each server gives a rate, and each server is driven at each rate that it can bear. */
 export async function measureLatency(
   servers: readonly ServerUnderTest[],
   options: LatencyOptions,
@@ -51,22 +54,19 @@ export async function measureLatency(
     rateName: `half of what the ${name} can do`,
     ratePerSecond: Math.round((saturation[name] ?? Number.NaN) * LOAD_FRACTION),
   }));
-  const results = new Map<string, LoadResult[]>();
+  const runs = rates.flatMap(({ rateName, ratePerSecond }) =>
+    servers
+      .filter(({ name }) => ratePerSecond <= (saturation[name] ?? Number.NaN) * LOAD_FRACTION_MAX)
+      .map((server) => ({ rateName, ratePerSecond, server, results: [] as LoadResult[] })),
+  );
   for (let round = 1; round <= options.roundCount; round++) {
-    for (const rate of rates) {
-      for (const server of servers) {
-        const result = await bench.runOpen(server, rate.ratePerSecond, `round ${round} of ${options.roundCount}`);
-        const key = `${rate.rateName}, ${server.name}`;
-        results.set(key, [...(results.get(key) ?? []), result]);
-      }
+    for (const { server, ratePerSecond, results } of runs) {
+      results.push(await bench.runOpen(server, ratePerSecond, `round ${round} of ${options.roundCount}`));
     }
   }
-  const figures = rates.flatMap(({ rateName, ratePerSecond }) =>
-    servers.map(({ name }) => {
-      const all = results.get(`${rateName}, ${name}`) ?? [];
-      return { server: name, rateName, offeredPerSecond: ratePerSecond, ...mediansOf(all) };
-    }),
-  );
+  const figures = runs.map(({ rateName, ratePerSecond, server, results }) => {
+    return { server: server.name, rateName, offeredPerSecond: ratePerSecond, ...mediansOf(results) };
+  });
   return { saturation, rates: figures, generatorLimits: bench.generatorLimits };
 }
 

@@ -43,9 +43,11 @@ async function run(flags: LatencyFlags, onProgress: (text: string) => void): Pro
     const about = `picks of ${bodySize} B bodies, ${roundCount} rounds of ${durationMs / 1000} s, open loop`;
     const saturation = Object.entries(result.saturation).map(([name, rate]) => `${name} ${Math.round(rate)}/s`);
     const errorCount = result.rates.reduce((sum, rate) => sum + rate.errorCount, 0);
+    const leftOut = servers.length ** 2 - result.rates.length;
     const notes = [
       `Saturation, from closed loops of ${concurrency}: ${saturation.join(", ")}.`,
       `Exchanges that failed: ${errorCount}.`,
+      ...(leftOut > 0 ? ["A server is not driven at a rate that is close to its saturation or beyond."] : []),
     ];
     if (result.generatorLimits.length > 0) {
       notes.push(`Not counted, since the generator was the limit: ${result.generatorLimits.join("; ")}.`);
