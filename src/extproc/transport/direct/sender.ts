@@ -107,6 +107,7 @@ export class Sender {
 
   /** Sends nothing more of it. */
   forget(stream: DirectStream): void {
+    if (stream.wantsMore && this.#held.length > 0) this.#held = this.#held.filter((other) => other !== stream);
     stream.wantsMore = false;
     if (stream.waiting.size === 0) return;
     this.#waiting.splice(this.#waiting.indexOf(stream), 1);
@@ -141,21 +142,26 @@ export class Sender {
 
   /** Sends of what waits as much as is taken. */
   resume(): void {
-    const waiting = this.#waiting;
-    const isTaken = (): boolean => this.#window > 0 && !this.#output.isCongested;
-    let count = 0;
-    for (; count < waiting.length && isTaken(); count++) this.#sendWaiting(waiting[count] as DirectStream);
-    // A stream that went on and still waits stands behind the others now.
-    const [gone, others] = [waiting.slice(0, count), waiting.slice(count)];
-    this.#waiting = [...others, ...gone.filter((stream) => stream.waiting.size > 0)];
-    for (const stream of gone) if (stream.waiting.size === 0) this.#catchUp(stream);
-    if (this.#output.isCongested) return;
+    if (this.#waiting.length > 0) this.#sendAllWaiting();
+    if (this.#held.length === 0 || this.#output.isCongested) return;
     const held = this.#held;
     this.#held = [];
     for (const stream of held) this.#tellReady(stream);
   }
 
-  /** A stream that is over, or whose handler was told, wants nothing. While bytes wait, their end asks again. */
+  #sendAllWaiting(): void {
+    const waiting = this.#waiting;
+    let count = 0;
+    for (; count < waiting.length && this.#window > 0 && !this.#output.isCongested; count++) {
+      this.#sendWaiting(waiting[count] as DirectStream);
+    }
+    // A stream that went on and still waits stands behind the others now.
+    const [gone, others] = [waiting.slice(0, count), waiting.slice(count)];
+    this.#waiting = [...others, ...gone.filter((stream) => stream.waiting.size > 0)];
+    for (const stream of gone) if (stream.waiting.size === 0) this.#catchUp(stream);
+  }
+
+  /** A handler that was told wants nothing more. While bytes wait, their end asks again. */
   #tellReady(stream: DirectStream): void {
     if (!stream.wantsMore || stream.waiting.size > 0) return;
     if (this.#output.isCongested) return void this.#held.push(stream);

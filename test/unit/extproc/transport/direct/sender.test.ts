@@ -240,6 +240,21 @@ describe("a sender", () => {
     expect(ready).toEqual([1, 1, 3]);
   });
 
+  it("says nothing to a stream that is over meanwhile, and sends the others'", () => {
+    const { sink, sender, open, ready, dataOf } = newSender();
+    const [over, other, waiting] = [open(1), open(3), open(5)];
+    sink.writableLength = CONGESTED_SIZE;
+    over.requestReady();
+    other.requestReady();
+    over.send(Buffer.alloc(10));
+    waiting.send(Buffer.alloc(10));
+    sender.forget(over);
+    sink.drain();
+    sender.resume();
+    expect(ready).toEqual([3]);
+    expect([dataOf(1).length, dataOf(5).length]).toEqual([0, 15]);
+  });
+
   it("takes windows of 2^31 − 1 and no larger ones", () => {
     const { sender, open } = newSender();
     const stream = open(1);
