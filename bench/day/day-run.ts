@@ -3,11 +3,13 @@
  * renewed and now and then lost, and the picker is sampled at equal numbers of exchanges. At the end nothing may be in
  * flight any more.
  */
+
 import type { Clock, Timer } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { scriptOptions } from "../load/exchange-script.ts";
 import { Generator, type GeneratorResult } from "../load/generator.ts";
 import type { PickerUnderTest } from "../load/servers.ts";
+import { sleep } from "../load/sleep.ts";
 import { makeDayScripts } from "./day-scripts.ts";
 import { metricsPage, type PickerSample, samplePicker } from "./picker-samples.ts";
 
@@ -131,8 +133,4 @@ async function whatIsLeft(metricsPort: number, clock: Clock): Promise<DayResult[
     if ((left.streams === 0 && left.requests === 0) || clock.nowMs() > endMs) return left;
     await sleep(clock, POLL_MS);
   }
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimeout(resolve, ms));
 }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import type { Clock } from "../../src/base/clock.ts";
 import { type InsideLine, readInsideWatch } from "../load/inside-watch.ts";
 import { readProcessUsage } from "../load/process-usage.ts";
+import { sleep } from "../load/sleep.ts";
 
 /** By name with unit. */
 export type PickerSample = Readonly<Record<QuantityName, number>>;
@@ -61,7 +62,7 @@ async function linesSince(folder: string, sinceWallMs: number, clock: Clock): Pr
   while (clock.nowMs() < endMs) {
     const lines = readInsideWatch(folder).filter(({ wallMs }) => wallMs >= sinceWallMs);
     if (WATCHED.every((role) => lines.some((line) => line.role === role))) return lines;
-    await new Promise<void>((resolve) => void clock.setTimeout(resolve, LINES_POLL_MS));
+    await sleep(clock, LINES_POLL_MS);
   }
   throw new Error(`the threads of the picker have not written of themselves into ${folder} for ${LINES_MS_MAX} ms`);
 }

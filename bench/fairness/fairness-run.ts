@@ -3,6 +3,7 @@
  * connection of their own, while other connections bring a very large body, or very many streams at once. Of each
  * disturbance the longest pick of the probes counts, and the longest turn of the server's event loop, seen from inside.
  */
+
 import type { Clock } from "../../src/base/clock.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -13,6 +14,7 @@ import { GeneratorThread } from "../load/generator-thread.ts";
 import { type InsideLine, readInsideWatch } from "../load/inside-watch.ts";
 import { type Span, spanOf } from "../load/matrix.ts";
 import type { ServerUnderTest } from "../load/servers.ts";
+import { sleep } from "../load/sleep.ts";
 
 export interface Disturbance {
   readonly name: string;
@@ -136,8 +138,4 @@ function longestOf(lines: readonly InsideLine[]): Longest {
     turnMsMax: Math.max(...lines.map(({ turnMsMax }) => turnMsMax)),
     workMsMax: Math.max(...lines.map(({ workMsMax }) => workMsMax)),
   };
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimeout(resolve, ms));
 }

@@ -3,11 +3,13 @@
  * generators used meanwhile. Where the generators were the limit, the result says so and has no figures of the server
  * that depend on them.
  */
+
 import type { Clock } from "../../src/base/clock.ts";
 import { Generator, type GeneratorOptions, type GeneratorResult, type Pace } from "./generator.ts";
 import { GeneratorThread } from "./generator-thread.ts";
 import { type HistogramState, LatencyHistogram, type LatencySummary } from "./latency-histogram.ts";
 import { type ProcessUsage, readProcessUsage } from "./process-usage.ts";
+import { sleep } from "./sleep.ts";
 
 /** What all threads do together. */
 export interface LoadOptions extends Omit<GeneratorOptions, "serialStart"> {
@@ -207,7 +209,3 @@ async function untilEnded(generators: readonly RunningGenerator[], countMin: num
 }
 
 const ENDED_POLL_MS = 20;
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimeout(resolve, ms));
-}

@@ -5,6 +5,7 @@
  *   before ── begin all ──► all sent, held ── release all ──► all over ── settle ──► after
  *                                     peak: the most in between
  */
+
 import { writeFileSync } from "node:fs";
 import type { Clock } from "../../src/base/clock.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -12,6 +13,7 @@ import type { Target } from "../load/connection.ts";
 import { type ExchangeScript, makeScripts, scriptOptions } from "../load/exchange-script.ts";
 import { ExchangeSet } from "../load/exchange-set.ts";
 import { readProcessUsage } from "../load/process-usage.ts";
+import { sleep } from "../load/sleep.ts";
 
 export interface WaveOptions {
   readonly clock: Clock;
@@ -74,8 +76,4 @@ async function runWave(options: WaveOptions, scripts: readonly ExchangeScript[],
 /** The kernel forgets the most that the process ever had (proc_pid_clear_refs(5)). */
 function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.setTimeout(resolve, ms));
 }

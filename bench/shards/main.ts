@@ -32,7 +32,7 @@ interface ShardFlags extends ReportFlags {
   readonly warmUpCount: number;
 }
 
-/** V8 goes on compiling a shard's code for so long: with 30,000, two shards took 54 µs at first and 40 in the end. */
+/** With 30,000 the first round of two shards was a fifth dearer than the later ones (54 µs, then 45). */
 const WARM_UP_COUNT = 150_000;
 
 const FLAGS: FlagTableOf<ShardFlags> = {
