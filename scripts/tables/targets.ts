@@ -98,7 +98,7 @@ const LATENCY_ROWS: readonly PickedRow[] = [
   {
     label: /^half of what the picker can do: picker$/,
     what: "the same at half of the picker's saturation",
-    target: "≤ 1.2 × the bare server's",
+    target: "≤ 1.2 × the bare server's, if that can bear it",
     figures: [
       ["p99 ratio", " ×"],
       ["p99 (ms)", " ms"],
@@ -172,8 +172,10 @@ function reportTargets(records: Records, name: string, rows: readonly PickedRow[
   });
 }
 
+/** A figure that the record has not is left out, as a ratio to a server that cannot be driven so fast. */
 function figuresText(row: ReportRow, figures: PickedRow["figures"]): string {
-  const [first = "–", ...rest] = figures.map(([name, unit]) => `${formatFigure(row.figures[name])}${unit}`);
+  const there = figures.filter(([name]) => Number.isFinite(row.figures[name]));
+  const [first = "–", ...rest] = there.map(([name, unit]) => `${formatFigure(row.figures[name])}${unit}`);
   return rest.length === 0 ? first : `${first} (${rest.join(", ")})`;
 }
 
