@@ -22,9 +22,9 @@ import type { FromShard, PolicyOrder, ServingSettings, ShardResult, ShardTask, T
 import { type Supervised, supervise } from "./supervise.ts";
 
 /**
- * Of a shard's heap. Nearly nothing outlives its exchange, so that it stays in the core's cache. Against V8's default a
- * body of 256 KiB took 394 µs of CPU instead of 501 (Node 24: 433 instead of 532), a small one as much or 5 % more, and
- * resident memory was 30 to 60 MB less (2026-11, 2 vCPU).
+ * Of a shard's heap, of which nearly nothing outlives its exchange. Against V8's default a body of 256 KiB took 394 µs
+ * of CPU instead of 501 (Node 24: 433 instead of 532), a small one as much or 5 % more, and resident memory was 10 to
+ * 60 MB less (2026-11, 2 vCPU).
  */
 const YOUNG_GENERATION_MB = 3;
 

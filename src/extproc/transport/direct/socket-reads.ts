@@ -1,11 +1,11 @@
 /**
  * Reads sockets into one buffer that is used again. Node would allocate 64 KiB for each read, of which a body of
- * 256 KiB takes four and more: the garbage collector has them to care for, and every hundredth second or so starts a
- * full collection for their sake. Without, such a body took 435 instead of 460 µs of CPU, and 465 instead of 600 on
- * Node 24 (2026-11, 2 vCPU).
+ * 256 KiB takes four and more: the garbage collector has them to care for, and at full load collected the whole heap
+ * four to ten times a second for their sake. Without, such a body took 435 instead of 460 µs of CPU, and 465 instead of
+ * 600 on Node 24 (2026-11, 2 vCPU).
  *
  * Node offers this to sockets that connect only (`onread` of `net.Socket`). Those that a server accepts have the same
- * three fields, empty: they are filled here as that option fills them.
+ * fields, empty: they are filled here as that option fills them.
  */
 import type { Socket } from "node:net";
 
